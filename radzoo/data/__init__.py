@@ -1,0 +1,8 @@
+"""Index, patient-wise splits, the store of decoded images, and the batches that feed a network."""
+
+from radzoo.data.feed import batches
+from radzoo.data.index import Index, read_index
+from radzoo.data.split import assign_splits
+from radzoo.data.store import Store, cache_folder
+
+__all__ = ["Index", "Store", "assign_splits", "batches", "cache_folder", "read_index"]

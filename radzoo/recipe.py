@@ -1,0 +1,123 @@
+"""A recipe: the frozen value that turns images and weights into an evaluated model.
+
+Every field can be overridden on the command line (`radzoo run NAME --field value`) and in `radzoo.run(recipe, field=…)`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """Which images, and what the columns of their index mean.
+
+    Attributes:
+        index: a CSV with one row per image; an `.npz` with `train_images`, `train_labels`, …; or `phantom:chest`.
+        image: column of the path, relative to the index (or absolute).
+        label: label column; several columns are one label each (multilabel).
+        patient: column that tells patients apart; None when every image is a patient of its own.
+        positive: the value of a binary label that counts as positive, where it is not 0/1.
+        classes: the values of a multiclass label in their order; empty means all values that occur, sorted.
+        split: fractions of patients for training, validation and test; or the column that says train, val or test.
+        test: the value of the split column that is the test set.
+        where: rows to keep, such as `source contains starter_images and age >= 18`.
+    """
+
+    index: str = ""
+    image: str = "image"
+    label: tuple[str, ...] = ("label",)
+    patient: str | None = None
+    positive: str | None = None
+    classes: tuple[str, ...] = ()
+    split: tuple[float, float, float] | str = (0.6, 0.2, 0.2)
+    test: str = "test"
+    where: str | None = None
+
+    def __post_init__(self):
+        if isinstance(self.label, str):  # one column may be written without its tuple
+            object.__setattr__(self, "label", (self.label,))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """One part of the training: everything from the stage `freeze_below` on learns, what lies below is frozen.
+
+    Attributes:
+        epochs: at most; early stopping may end it sooner.
+        learning_rate: of Adam.
+        freeze_below: `"head"`, a stage such as `"stage3"`, or None to train all.
+    """
+
+    epochs: int
+    learning_rate: float
+    freeze_below: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augment:
+    """Random changes of training images. Flips stay off unless asked for: the heart is on the left.
+
+    Attributes:
+        shift: largest shift, as a part of the image's side.
+        rotate: largest rotation in degrees.
+        zoom: largest relative change of size.
+        brightness: largest additive change (white is 1).
+        contrast: largest relative change of contrast around the image's mean.
+        flip: mirror left and right in half of the cases.
+    """
+
+    shift: float = 0.0
+    rotate: float = 0.0
+    zoom: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    flip: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Models, weights, data and training in one value.
+
+    Attributes:
+        models: registered names; each is run in every way of `ways`.
+        weights: a tag (`imagenet`), `model.tag`, or None.
+        channels: how grey enters an RGB network: `fold`, `repeat`, `conv1x1`, a count; `rgb` for colour images.
+        task: `binary`, `multiclass`, `multilabel`, or `auto` (from the label columns).
+        ways: `features` (fixed features + scikit-learn), `finetune`, `scratch` (the baseline of the same run).
+        phases: of fine-tuning, one after the other.
+        scratch: how long and how fast the baseline learns.
+        size: side of the square input in pixels; None takes what the weights expect.
+        window: `header`, `percentile`, or center and width in units of the modality.
+        batch: images per step, the same in every step.
+        precision: dtype policy of Keras while training.
+        jit: compile with XLA; `auto` lets Keras decide (on for a GPU, off on a CPU, where it never pays).
+        patience: epochs without a lower validation loss before a phase ends.
+        class_weights: weight classes by their inverse frequency in the training part.
+        bootstrap: resamples of patients for each interval.
+        out: the run folder; None makes a new one under `runs/`.
+    """
+
+    models: tuple[str, ...]
+    weights: str | None = "imagenet"
+    channels: str = "fold"
+    task: Literal["auto", "binary", "multiclass", "multilabel"] = "auto"
+    ways: tuple[Literal["features", "finetune", "scratch"], ...] = ("features", "finetune", "scratch")
+    data: Data = field(default_factory=Data)
+    phases: tuple[Phase, ...] = (
+        Phase(epochs=10, learning_rate=1e-3, freeze_below="head"),
+        Phase(epochs=20, learning_rate=1e-4, freeze_below="stage3"),
+    )
+    scratch: Phase = Phase(epochs=30, learning_rate=1e-3)
+    augment: Augment = Augment()
+    size: int | None = None
+    window: Literal["header", "percentile"] | tuple[float, float] = "header"
+    batch: int = 32
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    jit: Literal["auto", "on", "off"] = "auto"
+    patience: int = 5
+    class_weights: bool = True
+    bootstrap: int = 2000
+    seed: int = 0
+    out: str | None = None

@@ -1,0 +1,30 @@
+"""Weights: manifests that say what a file holds, the search for that file, and its way into a model."""
+
+from radzoo.weights.files import cache, fetch, locate, resolve, search_path
+from radzoo.weights.keras_files import read_keras, rename
+from radzoo.weights.load import Report, apply, import_file, load, probe, save, tensors, verify
+from radzoo.weights.manifest import File, Manifest, describe_lines, find, list_weights, read_manifest
+
+__all__ = [
+    "File",
+    "Manifest",
+    "Report",
+    "apply",
+    "cache",
+    "describe_lines",
+    "fetch",
+    "find",
+    "import_file",
+    "list_weights",
+    "load",
+    "locate",
+    "probe",
+    "read_keras",
+    "read_manifest",
+    "rename",
+    "resolve",
+    "save",
+    "search_path",
+    "tensors",
+    "verify",
+]

@@ -1,0 +1,36 @@
+"""Settings of the whole suite: no GPU, quiet TensorFlow, a cache of its own, real data only where it is named."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """Tests never read or fill the user's cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["RADZOO_CACHE"] = str(folder)
+    return folder
+
+
+def _folder(variable: str) -> Path:
+    if not os.environ.get(variable):
+        pytest.skip(f"{variable} is not set")
+    return Path(os.environ[variable])
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real images, `RADZOO_TEST_DATA`."""
+    return _folder("RADZOO_TEST_DATA")
+
+
+@pytest.fixture(scope="session")
+def real_weights() -> Path:
+    """The folder of real pretrained weights, `RADZOO_WEIGHTS`."""
+    return _folder("RADZOO_WEIGHTS")
