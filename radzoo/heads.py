@@ -47,16 +47,26 @@ def create_model(
     Raises:
         BadInput: unknown names or arguments, contradicting shapes, or weights that do not fit.
     """
+    model, report = create_reported(
+        name, input_shape, classes=classes, task=task, head=head, weights=weights, channels=channels, **overrides
+    )
+    if report is not None:
+        log.info("%s", report)
+    return model
+
+
+def create_reported(
+    name, input_shape, *, classes, task="multiclass", head=None, weights=None, channels="fold", **overrides
+):
+    """`create_model`, and the `weights.Report` of what was loaded, adapted and initialised (None without weights)."""
     if weights is None:
-        return _assemble(name, input_shape, classes, task, head, None, channels, overrides)
+        return _assemble(name, input_shape, classes, task, head, None, channels, overrides), None
     from radzoo.weights import apply, find
 
     manifest = find(weights, name)
     overrides = _agreed(manifest, overrides)
     model = _assemble(name, input_shape, classes, task, head, manifest.input, channels, overrides)
-    report = apply(model, manifest, channels=_way(input_shape, channels))
-    log.info("%s", report)
-    return model
+    return model, apply(model, manifest, channels=_way(input_shape, channels))
 
 
 def input_spec(weights: str, channels: str | int = "fold") -> Input:

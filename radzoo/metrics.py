@@ -87,9 +87,7 @@ def roc_band(truth, score, patients, bootstrap: int = 500, seed: int = 0):
         with np.errstate(invalid="ignore"):
             hit, false = positive / positive[:, -1:], negative / negative[:, -1:]
         bad = np.isnan(hit[:, 0]) | np.isnan(false[:, 0])
-        rows = [
-            grid * np.nan if b else np.interp(grid, f, h) for b, f, h in zip(bad, false, hit, strict=True)
-        ]
+        rows = [grid * np.nan if b else np.interp(grid, f, h) for b, f, h in zip(bad, false, hit, strict=True)]
         return np.reshape(rows, (-1, len(grid)))
 
     point = curves(np.ones((1, len(truth))))[0]
@@ -232,9 +230,7 @@ def _note(positives, negatives):
 
 
 def _one(column):
-    return {key: value for key, value in column[0].items() if key not in ("positives", "negatives")} | {
-        "per_class": {}
-    }
+    return {key: value for key, value in column[0].items() if key not in ("positives", "negatives")} | {"per_class": {}}
 
 
 def _many(columns, classes):
@@ -244,7 +240,7 @@ def _many(columns, classes):
         values = np.array([[np.nan if e[name]["value"] is None else e[name]["value"]] for e, _ in columns])
         means[name] = _measured(_mean(values)[0], _mean(np.stack([drawn[name] for _, drawn in columns])))
     weak = [name for name, (entry, _) in zip(classes, columns, strict=True) if entry["note"]]
-    note = f"no or fewer than {FEW} positive or negative images: {', '.join(weak)}" if weak else None
+    note = f"fewer than {FEW} positive or negative images: {', '.join(weak)}" if weak else None
     per_class = {name: entry for name, (entry, _) in zip(classes, columns, strict=True)}
     return means | {
         "sensitivity": None,
@@ -286,9 +282,7 @@ def _number(value):
 def _checked(truth, probability):
     truth, probability = np.asarray(truth, float), np.asarray(probability, float)
     if truth.ndim != 2 or truth.shape != probability.shape or not len(truth):
-        raise BadInput(
-            f"truth {truth.shape} and probability {probability.shape} came, expected two equal (images, k)"
-        )
+        raise BadInput(f"truth {truth.shape} and probability {probability.shape} came, expected two equal (images, k)")
     if not np.isin(truth, (0, 1)).all():
         raise BadInput("labels other than 0 and 1 came to the evaluation: map them in the index")
     if not np.isfinite(probability).all():

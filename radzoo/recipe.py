@@ -5,8 +5,13 @@ Every field can be overridden on the command line (`radzoo run NAME --field valu
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
+
+from radzoo.errors import BadInput
+from radzoo.registry import packaged, suggest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +50,16 @@ class Phase:
     """One part of the training: everything from the stage `freeze_below` on learns, what lies below is frozen.
 
     Attributes:
-        epochs: at most; early stopping may end it sooner.
+        epochs: at most.
         learning_rate: of Adam.
         freeze_below: `"head"`, a stage such as `"stage3"`, or None to train all.
+        patience: epochs without a lower validation loss before the phase ends.
     """
 
     epochs: int
     learning_rate: float
     freeze_below: str | None = None
+    patience: int = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +100,6 @@ class Recipe:
         batch: images per step, the same in every step.
         precision: dtype policy of Keras while training.
         jit: compile with XLA; `auto` lets Keras decide (on for a GPU, off on a CPU, where it never pays).
-        patience: epochs without a lower validation loss before a phase ends.
         class_weights: weight classes by their inverse frequency in the training part.
         bootstrap: resamples of patients for each interval.
         out: the run folder; None makes a new one under `runs/`.
@@ -109,15 +115,40 @@ class Recipe:
         Phase(epochs=10, learning_rate=1e-3, freeze_below="head"),
         Phase(epochs=20, learning_rate=1e-4, freeze_below="stage3"),
     )
-    scratch: Phase = Phase(epochs=30, learning_rate=1e-3)
+    scratch: Phase = Phase(epochs=40, learning_rate=1e-3, patience=12)
     augment: Augment = Augment()
     size: int | None = None
     window: Literal["header", "percentile"] | tuple[float, float] = "header"
     batch: int = 32
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     jit: Literal["auto", "on", "off"] = "auto"
-    patience: int = 5
     class_weights: bool = True
     bootstrap: int = 2000
     seed: int = 0
     out: str | None = None
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with radzoo."""
+    return sorted(path.stem for path in packaged("recipes").glob("[!_]*.py"))
+
+
+def read_recipe(name: str) -> tuple[Recipe, str]:
+    """The recipe of a name, or of the path of a Python file that sets `RECIPE`, and its docstring.
+
+    Raises:
+        BadInput: no such recipe (near matches are listed), or a file that does not make one.
+    """
+    path = Path(name) if name.endswith(".py") else packaged("recipes") / f"{name}.py"
+    if not path.is_file():
+        raise BadInput(f"unknown recipe {name!r}{suggest(name, recipe_names())}: `radzoo recipes` shows all names")
+    space: dict = {"__name__": path.stem, "__file__": str(path)}
+    try:
+        exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), space)
+    except (SyntaxError, TypeError, NameError, ImportError, BadInput) as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        line = lines[-1] if lines else getattr(error, "lineno", 1)
+        raise BadInput(f"{path}, line {line}: {type(error).__name__}: {error}") from None
+    if not isinstance(space.get("RECIPE"), Recipe):
+        raise BadInput(f"{path} sets no RECIPE: expected `RECIPE = Recipe(models=(…), …)`")
+    return space["RECIPE"], space.get("__doc__") or ""

@@ -62,9 +62,7 @@ def test_images_of_a_patient_are_drawn_together():
     weights = metrics.cluster_bootstrap(patients, 500, 3)
     np.testing.assert_array_equal(weights[:, 0], weights[:, 2])
     assert (weights[:, [0, 1, 3]].sum(1) == 3).all()  # three patients are drawn, whatever their images
-    np.testing.assert_array_equal(
-        weights, metrics.cluster_bootstrap([9, 40, 9, -1], 500, 3)
-    )  # names do not matter
+    np.testing.assert_array_equal(weights, metrics.cluster_bootstrap([9, 40, 9, -1], 500, 3))  # names do not matter
     assert not np.array_equal(weights, metrics.cluster_bootstrap(patients, 500, 4))
 
 
@@ -88,9 +86,7 @@ def test_clustered_images_get_a_wider_interval():
     truth, score = np.repeat(truth, 8, 0), np.repeat(score, 8, 0)  # eight identical images per patient
     width = {}
     for name, patients in (("patient", np.arange(480) // 8), ("image", np.arange(480))):
-        measured = metrics.evaluate(truth, score, patients, task="binary", classes=["x"], bootstrap=500)[
-            "auc"
-        ]
+        measured = metrics.evaluate(truth, score, patients, task="binary", classes=["x"], bootstrap=500)["auc"]
         width[name] = measured["high"] - measured["low"]
     assert width["patient"] > 2 * width["image"]  # sqrt(8) in the limit
 
@@ -147,9 +143,7 @@ def test_thresholds_travel_from_validation_to_test():
         thresholds=validation["thresholds"],
         bootstrap=50,
     )
-    assert (
-        validation["sensitivity"]["value"] >= 0.9 and validation["threshold_rule"] == metrics.THRESHOLD_RULE
-    )
+    assert validation["sensitivity"]["value"] >= 0.9 and validation["threshold_rule"] == metrics.THRESHOLD_RULE
     assert test["threshold"] == validation["threshold"]
     assert test["sensitivity"]["value"] == (score[truth == 1] >= validation["threshold"]).mean()
 
@@ -177,9 +171,7 @@ def test_evaluate_multiclass_equals_sklearn():
 def test_a_label_without_positives_is_left_out_and_said():
     truth, score, patients = cohort(80, classes=3)
     truth[:, 1] = 0
-    result = metrics.evaluate(
-        truth, score, patients, task="multilabel", classes=["a", "b", "c"], bootstrap=50
-    )
+    result = metrics.evaluate(truth, score, patients, task="multilabel", classes=["a", "b", "c"], bootstrap=50)
     empty = result["per_class"]["b"]
     assert empty["auc"] == empty["average_precision"] == {"value": None, "low": None, "high": None}
     assert empty["sensitivity"]["value"] is None and "no positive images" in empty["note"]
@@ -198,9 +190,7 @@ def test_compare_is_paired():
     assert better["low"] > 0 and better["p"] == pytest.approx(2 / 201)  # never 0
     worse = metrics.compare(truth, noise, score, patients, task="binary", bootstrap=200)
     assert worse["difference"] == -better["difference"] and worse["low"] == pytest.approx(-better["high"])
-    slightly = np.clip(
-        score + 0.02 * noise, 0, 1
-    )  # nearly the same scores: pairing makes the interval narrow
+    slightly = np.clip(score + 0.02 * noise, 0, 1)  # nearly the same scores: pairing makes the interval narrow
     paired = metrics.compare(truth, score, slightly, patients, task="binary", bootstrap=200)
     alone = metrics.evaluate(truth, score, patients, task="binary", classes=["x"], bootstrap=200)["auc"]
     assert paired["high"] - paired["low"] < 0.3 * (alone["high"] - alone["low"])
@@ -210,9 +200,7 @@ def test_compare_over_classes_is_the_difference_of_the_means():
     truth, score, patients = cohort(120, classes=4)
     other = cohort(120, classes=4, seed=2)[1]
     options = {"task": "multilabel", "bootstrap": 50}
-    a, b = (
-        metrics.evaluate(truth, s, patients, classes=list("abcd"), **options)["auc"] for s in (score, other)
-    )
+    a, b = (metrics.evaluate(truth, s, patients, classes=list("abcd"), **options)["auc"] for s in (score, other))
     difference = metrics.compare(truth, score, other, patients, **options)["difference"]
     assert difference == pytest.approx(a["value"] - b["value"])
 
@@ -228,9 +216,7 @@ def test_roc_band_follows_sklearn():
     grid, curve, low, high = metrics.roc_band(truth[:, 0], score[:, 0], patients, bootstrap=200)
     false, hit, _ = roc_curve(truth[:, 0], score[:, 0], drop_intermediate=False)
     np.testing.assert_allclose(curve, np.interp(grid, false, hit), atol=1e-12)
-    assert (
-        (low <= high).all() and (low <= curve + 1e-9).mean() > 0.95 and (curve <= high + 1e-9).mean() > 0.95
-    )
+    assert (low <= high).all() and (low <= curve + 1e-9).mean() > 0.95 and (curve <= high + 1e-9).mean() > 0.95
     assert curve[-1] == low[-1] == 1
     assert np.isnan(metrics.roc_band(np.ones(5), np.arange(5), np.arange(5), 10)[1]).all()
 

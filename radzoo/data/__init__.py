@@ -3,6 +3,6 @@
 from radzoo.data.feed import batches
 from radzoo.data.index import Index, read_index
 from radzoo.data.split import assign_splits
-from radzoo.data.store import Store, cache_folder
+from radzoo.data.store import Store, as_stored, cache_folder
 
-__all__ = ["Index", "Store", "assign_splits", "batches", "cache_folder", "read_index"]
+__all__ = ["Index", "Store", "as_stored", "assign_splits", "batches", "cache_folder", "read_index"]

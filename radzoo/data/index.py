@@ -187,7 +187,9 @@ def _given_parts(values: pd.Series, table: pd.DataFrame, data: Data) -> pd.Serie
     expected = f"expected train, val or the test set '{data.test}'"
     _refuse(table, strange, f"column '{data.split}' holds {first!r} in {{}}, {expected}")
     if not (parts == "train").any():
-        raise BadInput(f"no row of column '{data.split}' is 'train', it holds {', '.join(occur)}: nothing to learn from")
+        raise BadInput(
+            f"no row of column '{data.split}' is 'train', it holds {', '.join(occur)}: nothing to learn from"
+        )
     return parts
 
 

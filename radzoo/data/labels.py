@@ -84,7 +84,8 @@ def _binary(column: pd.Series, values: list[str], positive: str | None, rows: Ro
     elif _plain(positive) not in values:
         raise BadInput(f"--data.positive {positive} does not occur in column '{column.name}', which holds {listed}")
     if len(values) > 2:
-        rarest = column.value_counts().sort_index().drop(positive, errors="ignore").idxmin()
+        others = column[column != _plain(positive or "")]
+        rarest = others.value_counts().sort_index().idxmin()
         raise BadInput(
             f"column '{column.name}' holds {len(values)} values ({listed}), binary takes two; {rarest!r} is in "
             f"{rows(np.flatnonzero(column == rarest))}: choose rows with --data.where, or pass --task multiclass"

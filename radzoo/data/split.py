@@ -18,6 +18,8 @@ CARVED = 0.2  # of the given training patients, where no validation part is give
 def assign_splits(index: Index, digests: list[str], data: Data, seed: int) -> Index:
     """Fills `table.split`: keeps and checks a given split, or splits by patient, stratified by label.
 
+    In the given split of an npz, images that a later part repeats are left out: their `split` stays empty.
+
     Args:
         digests: one per image, equal for identical pixels: an image that two patients share ties them together.
         seed: the same seed gives the same parts, in whatever order the rows come.
@@ -28,22 +30,23 @@ def assign_splits(index: Index, digests: list[str], data: Data, seed: int) -> In
     digests = pd.Series(list(digests), index=table.index)
     rng = np.random.default_rng(seed)
     given = bool((table["split"] != "").any())
-    if given:
-        _check_sides(table, table["patient"], "{} patients stand on more than one side of the given split")
-        _check_sides(table, digests, "{} identical images stand on more than one side of the given split")
-    part_of = (lambda here, fractions: _split(index, table, digests, here, fractions, rng, notes))
     if not given:
         everything = np.ones(len(table), bool)
-        table["split"] = np.array(PARTS)[part_of(everything, _fractions(data.split))]
-    elif not (table["split"] == "validation").any():
-        train = (table["split"] == "train").to_numpy()
-        parts = part_of(train, (1 - CARVED, CARVED))
-        table.loc[train, "split"] = np.array(PARTS)[parts]
-        carved = table[table["split"] == "validation"]
-        notes.append(
-            f"The split names no validation part: {carved['patient'].nunique()} patients ({len(carved)} images) "
-            "of its training part were set aside for validation."
-        )
+        table["split"] = _split(index, digests, everything, PARTS, _fractions(data.split), rng, notes)
+    else:
+        _check_sides(table, table["patient"], "patients")
+        if table["path"].str.contains(".npz#", regex=False).all():
+            _leave_copies_out(table, digests, notes)
+        _check_sides(table, digests, "identical images")
+        if not (table["split"] == "validation").any():
+            train = (table["split"] == "train").to_numpy()
+            parts = _split(index, digests, train, PARTS[:2], (1 - CARVED, CARVED), rng, notes)
+            table.loc[train, "split"] = parts
+            carved = table[table["split"] == "validation"]
+            notes.append(
+                f"The split names no validation part: {carved['patient'].nunique()} patients ({len(carved)} images) "
+                "of its training part were set aside for validation."
+            )
     _check_classes(index, table, given)
     return replace(index, table=table, notes=tuple(notes))
 
@@ -84,44 +87,44 @@ def stratify(kinds: np.ndarray, sizes: np.ndarray, fractions, rng: np.random.Gen
     return part
 
 
-def _split(index, table, digests, here, fractions, rng, notes) -> np.ndarray:
-    """The part of each row in `here`, whole groups of patients at a time."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    patient, names = pd.factorize(table["patient"][here])
-    image, pictures = pd.factorize(digests[here])
-    nodes = len(names) + len(pictures)  # patients and pictures are the nodes, rows are the edges
-    edges = coo_matrix((np.ones(len(patient)), (patient, image + len(names))), shape=(nodes, nodes))
-    group = connected_components(edges, directed=False)[1][patient]
-    first = digests[here].groupby(group).transform("min")  # names a group by its content, whatever the order of rows
-    group = np.unique(first, return_inverse=True)[1]
-    sizes = pd.Series(patient).groupby(group).nunique().to_numpy()
+def _split(index: Index, digests: pd.Series, here, parts, fractions, rng, notes: list[str]) -> np.ndarray:
+    """The part of each row in `here`; adds a note where patients had to be tied together."""
+    patient, names = pd.factorize(index.table["patient"][here])
+    group = _groups(patient, digests[here])
+    of_group = pd.Series(group).groupby(patient).first().to_numpy()  # the group of each patient
+    sizes = np.bincount(of_group)
     if len(sizes) < len(fractions):
         raise BadInput(
-            f"all images come from {len(names)} patients in {len(sizes)} groups without a common image, "
-            f"{len(fractions)} parts need at least {len(fractions)}: give images of more patients"
+            f"all images come from {len(names)} patient{'s' * (len(names) > 1)} ({len(sizes)} where patients with an "
+            f"identical image count as one): {' and '.join(parts)} need at least {len(fractions)}"
         )
-    if len(sizes) < len(names):
-        shared = digests.duplicated(keep=False) & here & (sizes[_spread(group, here)] > 1)
+    if sizes.max() > 1:
+        rows = np.flatnonzero(here)[(sizes[group] > 1) & digests[here].duplicated(keep=False).to_numpy()]
         notes.append(
-            f"{len(names) - (sizes == 1).sum()} patients share an identical image with another and stay together in "
-            f"one part ({name_rows(table, np.flatnonzero(shared))})."
+            f"{sizes[sizes > 1].sum()} patients share an identical image with another patient; those who share stay "
+            f"together in one part ({name_rows(index.table, rows)})."
         )
     labels = index.labels[here]
-    labels = np.hstack([labels, 1 - labels]) if index.task == "binary" else labels
+    labels = np.hstack([labels, 1 - labels]) if index.task == "binary" else labels  # negatives are a class too
     of_patient = np.zeros((len(names), labels.shape[1]))
     np.maximum.at(of_patient, patient, labels)
     kinds = np.zeros((len(sizes), labels.shape[1]))
-    owner = pd.Series(group).groupby(patient).first().to_numpy()
-    np.add.at(kinds, owner, of_patient)
-    return stratify(kinds, sizes, fractions, rng)[group]
+    np.add.at(kinds, of_group, of_patient)
+    return np.array(parts, object)[stratify(kinds, sizes, fractions, rng)[group]]
 
 
-def _spread(group: np.ndarray, here: np.ndarray) -> np.ndarray:
-    spread = np.zeros(len(here), int)
-    spread[here] = group
-    return spread
+def _groups(patient: np.ndarray, digests: pd.Series) -> np.ndarray:
+    """A number per row, equal for all patients that are tied by identical images.
+
+    Numbers follow the content of the images, so that the order of rows and the names of patients do not matter.
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    picture = pd.factorize(digests)[0] + patient.max() + 1  # patients and pictures are nodes, rows are edges
+    nodes = picture.max() + 1
+    tied = connected_components(coo_matrix((np.ones(len(patient)), (patient, picture)), (nodes, nodes)), False)[1]
+    return np.unique(digests.groupby(tied[patient]).transform("min"), return_inverse=True)[1]
 
 
 def _fractions(split) -> tuple[float, ...]:
@@ -133,14 +136,27 @@ def _fractions(split) -> tuple[float, ...]:
     return tuple(split)
 
 
-def _check_sides(table: pd.DataFrame, owner: pd.Series, message: str) -> None:
-    sides = table["split"].groupby(owner).transform("nunique")
+def _check_sides(table: pd.DataFrame, owner: pd.Series, what: str) -> None:
+    sides = table["split"].replace("", pd.NA).groupby(owner).transform("nunique")  # NA: left out, on no side
     if (sides > 1).any():
         count = owner[sides > 1].nunique()
         raise BadInput(
-            f"{message.format(count)}, in {name_rows(table, np.flatnonzero(sides > 1))}: "
+            f"{count} {what} on more than one side of the given split, in "
+            f"{name_rows(table, np.flatnonzero(sides > 1))}: "
             "mend the split column, or pass fractions (--data.split 0.6 0.2 0.2)"
         )
+
+
+def _leave_copies_out(table: pd.DataFrame, digests: pd.Series, notes: list[str]) -> None:
+    """Published arrays cannot be mended by their user: copies of test images leave training, the test set stays."""
+    side = table["split"].map(PARTS.index)
+    copies = np.flatnonzero(side < side.groupby(digests).transform("max"))
+    if len(copies):
+        notes.append(
+            f"{len(copies)} images of the given split have an identical copy in a later part (training, validation, "
+            f"test) and were left out: {name_rows(table, copies)}."
+        )
+        table.loc[copies, "split"] = ""
 
 
 def _check_classes(index: Index, table: pd.DataFrame, given: bool) -> None:

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
+import io
 import json
 import os
 import re
 import sys
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from radzoo.errors import BadInput
+from radzoo.images import arrays
 from radzoo.images.input import Input
 
 FORMAT = 1  # counts up when the same file would be decoded to other pixels
 WHITE = 65535
 THREADS = 2
-NPZ_ROW = re.compile(r"(?P<file>.+\.npz)#(?P<member>[^#/]+)/(?P<row>\d+)$", re.IGNORECASE)
+ARRAY = re.compile(r"(.+\.np[yz])#(.+)", re.IGNORECASE)  # FILE.npz#train_images/17
 
 
 def cache_folder() -> Path:
     """`$RADZOO_CACHE`, or `~/.cache/radzoo`."""
     return Path(os.environ.get("RADZOO_CACHE") or "~/.cache/radzoo").expanduser()
+
+
+def as_stored(image: np.ndarray) -> np.ndarray:
+    """An image in 0..1 as it comes back from a store: float32, rounded to 16 bits."""
+    return np.round(image * WHITE).astype("uint16").astype("float32") / np.float32(WHITE)
 
 
 class Store:
@@ -57,21 +62,25 @@ class Store:
 
         paths = [os.fspath(path) for path in paths]
         _check_files(paths)
-        members = lru_cache(maxsize=2)(_member)  # the arrays of an npz, while this call lasts
         keys, bad = [], []
         pool = ThreadPoolExecutor(THREADS)
         try:
-            jobs = [pool.submit(self._add, path, members) for path in paths]
+            jobs = [pool.submit(self._add, path) for path in paths]
             for path, job in zip(paths, tqdm(jobs, "images", file=sys.stderr, disable=not progress), strict=True):
                 try:
                     keys.append(job.result())
                 except BadInput as error:
-                    bad.append(f"{_base(path)} (image {len(keys) + len(bad) + 1} of {len(paths)}): {error}")
+                    name = os.path.basename(_file(path)) + path[len(_file(path)) :]
+                    reason = str(error).removeprefix(f"{name}: ")
+                    bad.append(f"{name} (image {len(keys) + len(bad) + 1} of {len(paths)}): {reason}")
+        except OSError as error:  # images that cannot be read are BadInput by now: this is the store's own disk
+            reason = error.strerror or error
+            raise BadInput(f"cannot write to {self.folder}: {reason}; make room, or set RADZOO_CACHE") from None
         finally:  # Ctrl-C: what is decoded stays, what waits is dropped
             pool.shutdown(cancel_futures=True)
         if bad:
-            more = f"; {len(bad) - 1} more images cannot be used either" if len(bad) > 1 else ""
-            raise BadInput(f"{bad[0]}{more}: mend them or remove them from the index")
+            more = f" ({len(bad) - 1} more images cannot be used either)" if len(bad) > 1 else ""
+            raise BadInput(f"{bad[0]}, or remove it from the index{more}")
         return keys
 
     def digests(self, keys) -> list[str]:
@@ -85,30 +94,49 @@ class Store:
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.npy"
 
-    def _add(self, path: str, members) -> str:
-        inside = NPZ_ROW.match(path)
-        if inside:
-            source = _row(members(inside["file"], inside["member"]), int(inside["row"]), path)
-            key = hashlib.sha256(f"{source.dtype.str}{source.shape}".encode() + source.tobytes()).hexdigest()
-        else:
-            source = path
-            with open(path, "rb") as file:
-                key = hashlib.file_digest(file, "sha256").hexdigest()
+    def _add(self, path: str) -> str:
+        key = _digest(path)
         if not self._path(key).exists():
-            self._write(key, self.spec.read(source))
+            self._write(key, self.spec.read(path))
         return key
 
     def _write(self, key: str, image: np.ndarray) -> None:
         path = self._path(key)
         temporary = path.with_name(f".{key}.{uuid.uuid4().hex}.tmp")
+        content = io.BytesIO()  # written by Python, which reports a full disk; ndarray.tofile may not
+        np.save(content, np.round(image * WHITE).astype("uint16"))
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with open(temporary, "xb") as file:
-                np.save(file, np.round(image * WHITE).astype("uint16"))
+            temporary.write_bytes(content.getvalue())
             os.replace(temporary, path)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
-                raise
-            raise BadInput(f"cannot write to the store {self.folder}: {error.strerror}; set RADZOO_CACHE") from None
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _file(path: str) -> str:
+    """The file of `FILE.npz#train_images/17`, or the path itself."""
+    match = ARRAY.fullmatch(path)
+    return match[1] if match else path
+
+
+def _digest(path: str) -> str:
+    """The sha256 of a file, or of one image of an array file."""
+    match = ARRAY.fullmatch(path)
+    if not match:
+        try:
+            with open(path, "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise BadInput(f"cannot be read: {error.strerror}") from None
+    values, _ = arrays.read(match[1], match[2])
+    return hashlib.sha256(f"{values.shape}".encode() + values.tobytes()).hexdigest()
+
+
+def _check_files(paths: list[str]) -> None:
+    exist = {file: os.path.isfile(file) for file in set(map(_file, paths))}
+    missing = [file for file in map(_file, paths) if not exist[file]]
+    if missing:
+        raise BadInput(
+            f"{len(missing)} of {len(paths)} image files do not exist, the first is {missing[0]}: "
+            "mend the paths of the index (they are relative to its folder)"
+        )

@@ -11,9 +11,7 @@ from radzoo.errors import BadInput
 from radzoo.images.geometry import letterbox
 from radzoo.images.pixels import Pixels
 
-GREY_TOLERANCE = (
-    12 / 255
-)  # mean distance of the colours from their grey: JPEG noise and figure ink stay below it
+GREY_TOLERANCE = 12 / 255  # mean distance of the colours from their grey: JPEG noise and figure ink stay below it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +96,6 @@ def _channels(values: np.ndarray, count: int) -> np.ndarray:
     if colour:
         grey = values @ np.float32([0.299, 0.587, 0.114])
         if np.abs(values - grey[..., None]).mean() > GREY_TOLERANCE:
-            raise BadInput(
-                "a colour image came, these weights expect grey: pass channels='rgb' or convert it first"
-            )
+            raise BadInput("a colour image came, these weights expect grey: pass channels='rgb' or convert it first")
         values = grey
     return np.repeat(values[..., None], count, axis=-1)

@@ -1,9 +1,11 @@
 """Weights: manifests that say what a file holds, the search for that file, and its way into a model."""
 
 from radzoo.weights.files import cache, fetch, locate, resolve, search_path
+from radzoo.weights.importing import import_file
 from radzoo.weights.keras_files import read_keras, rename
-from radzoo.weights.load import Report, apply, import_file, load, probe, save, tensors, verify
+from radzoo.weights.load import Report, apply, load, probe, tensors, verify
 from radzoo.weights.manifest import File, Manifest, describe_lines, find, list_weights, read_manifest
+from radzoo.weights.tensor_files import digest, save
 
 __all__ = [
     "File",
@@ -12,6 +14,7 @@ __all__ = [
     "apply",
     "cache",
     "describe_lines",
+    "digest",
     "fetch",
     "find",
     "import_file",

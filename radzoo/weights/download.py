@@ -23,7 +23,7 @@ CHUNK = 1 << 18
 TIMEOUT = 15.0  # seconds without a byte
 
 
-def reachable(url: str, within: float = 0.9) -> bool:
+def reachable(url: str, within: float = 0.8) -> bool:
     """Whether a connection to the server (or to the proxy before it) opens within `within` seconds.
 
     Runs in a daemon thread, because looking up a name cannot be interrupted and may hang far longer.
@@ -82,7 +82,9 @@ def _complete(url: str, part: Path) -> None:
                 part.unlink()
                 reason = "the part did not fit the file"
                 continue
-            raise BadInput(f"{url} answers {error.code} {error.reason}: is the URL of the manifest still right?") from None
+            raise BadInput(
+                f"{url} answers {error.code} {error.reason}: is the URL of the manifest still right?"
+            ) from None
         except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
             reason = getattr(error, "reason", error) or type(error).__name__
     kept = part.stat().st_size if part.exists() else 0

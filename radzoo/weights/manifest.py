@@ -102,7 +102,7 @@ class Manifest:
     def to_json(self) -> str:
         content = asdict(self)
         del content["folder"]
-        return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        return _laid_out(content) + "\n"
 
 
 def read_manifest(path) -> Manifest:
@@ -179,6 +179,20 @@ def describe_lines(manifest: Manifest) -> list[str]:
         lines.append(f"file        {file.name}, {show(file.bytes)} bytes, {file.published_hash}")
         lines.append(f"            {file.url or 'no URL is published'}")
     return lines
+
+
+def _laid_out(value, indent: str = "") -> str:
+    """JSON with one line for whatever fits on one; `json.dumps` spends four on every rename."""
+    flat, inner = json.dumps(value, ensure_ascii=False), indent + "  "
+    if not isinstance(value, dict | list | tuple) or (indent and len(indent + flat) < 100):
+        return flat
+    pairs = value.items() if isinstance(value, dict) else ((None, item) for item in value)
+    rows = [
+        inner + (f"{json.dumps(key)}: " if isinstance(value, dict) else "") + _laid_out(item, inner)
+        for key, item in pairs
+    ]
+    start, end = "{}" if isinstance(value, dict) else "[]"
+    return "\n".join([start, ",\n".join(rows), indent + end])
 
 
 def _paths() -> dict[str, Path]:

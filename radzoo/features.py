@@ -1,0 +1,226 @@
+"""Fixed features: the backbone runs once per image, then scikit-learn classifies."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import uuid
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from radzoo.data import Store, batches, cache_folder
+from radzoo.data.split import stratify
+from radzoo.errors import BadInput
+from radzoo.metrics import auc
+
+FOLDS = 5
+CHUNK = 8  # batches between two writes to the cache
+# What skops may rebuild besides its own list; a run folder can name no other class.
+TRUSTED = (
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.tree._tree.Tree",
+)
+
+
+def extractor(model: keras.Model) -> keras.Model:
+    """From the input of a `create_model(..., head="pool")` to its pooled features `(batch, channels)`."""
+    return keras.Model(model.inputs, model.get_layer("head_pool").output, name=f"{model.name}_features")
+
+
+def extract(model: keras.Model, store: Store, keys, *, batch: int, folder: Path | None = None, progress=True):
+    """Features of every image, computed where the cache does not have them.
+
+    Args:
+        model: `extractor(...)`; the cache's folder is named by all of its weights and by the input's transform.
+        keys: of `store.add`.
+        folder: default is `<cache>/features/<digest>`.
+
+    Returns:
+        float32 `(len(keys), channels)`.
+    """
+    from tqdm import tqdm
+
+    folder = folder or cache_folder() / "features" / _digest(model, store)
+    paths = {key: folder / key[:2] / f"{key}.npy" for key in keys}
+    absent = [key for key, path in paths.items() if not path.exists()]
+    bar = tqdm(total=len(absent), desc=f"{model.name}", file=sys.stderr, disable=not progress or not absent)
+    for start in range(0, len(absent), CHUNK * batch):
+        part = absent[start : start + CHUNK * batch]
+        images = batches(store, part, np.zeros((len(part), 1)), batch=batch)
+        for key, row in zip(part, model.predict(images, verbose=0), strict=False):  # the last batch is padded
+            _write(paths[key], row)
+        bar.update(len(part))
+    bar.close()
+    return np.stack([np.load(paths[key]) for key in keys])
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The classifier that cross-validation on the training part chose, fitted on all of it."""
+
+    detail: str
+    classifier: object
+    table: tuple[tuple[str, float], ...]  # candidate, mean AUC over the folds
+
+    def probability(self, features: np.ndarray) -> np.ndarray:
+        """`(n, k)` probabilities: binary k=1, multiclass k classes, multilabel k labels."""
+        return _probability(self.classifier, features)
+
+
+def choose(
+    features, labels, patients, *, task: str, class_weights: bool = True, seed: int = 0, progress=True
+) -> Choice:
+    """Logistic regression, support vector machine or random forest, by cross-validation grouped by patient.
+
+    Args:
+        features: `(n, channels)` of the training part; nothing else may be shown to this function.
+        labels: `(n, k)` as in `data.Index`.
+        patients: `(n,)`; a patient is in one fold only.
+
+    Raises:
+        BadInput: a class has fewer than two patients, so that there is nothing to validate on.
+    """
+    from tqdm import tqdm
+
+    folds = patient_folds(labels, patients, task=task, seed=seed)
+    target = _target(labels, task)
+    scores = {}
+    candidates = _candidates(task, class_weights, seed)
+    for name, make in tqdm(candidates.items(), "classifiers", file=sys.stderr, disable=not progress):
+        scores[name] = np.nanmean([_fold_auc(make(None), features, target, labels, *fold) for fold in folds])
+    best = max(scores, key=scores.get)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fitted = candidates[best](folds).fit(features, target)
+    return Choice(best, fitted, tuple((name, float(score)) for name, score in scores.items()))
+
+
+def patient_folds(labels, patients, *, task: str, seed: int, count: int = FOLDS) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Up to `count` pairs of training and validation positions, stratified by label, each patient in one fold."""
+    patient, names = np.unique(np.asarray(patients), return_inverse=True)[::-1]
+    labels = np.hstack([labels, 1 - labels]) if task == "binary" else labels
+    kinds = np.zeros((len(names), labels.shape[1]))
+    np.maximum.at(kinds, patient, labels)
+    rarest = int(kinds.sum(0).min())
+    if rarest < 2:
+        raise BadInput("a class has one patient in the training part: choosing a classifier needs at least two")
+    count = min(count, len(names) if task == "multilabel" else rarest)
+    part = stratify(kinds, np.ones(len(names)), np.full(count, 1 / count), np.random.default_rng(seed))[patient]
+    return [(np.flatnonzero(part != i), np.flatnonzero(part == i)) for i in range(count)]
+
+
+def save_classifier(choice: Choice, path: Path) -> None:
+    """Writes the classifier in the format of skops, which runs no code when it is read."""
+    import skops.io
+
+    skops.io.dump({"detail": choice.detail, "classifier": choice.classifier}, path)
+
+
+def load_classifier(path: Path) -> Choice:
+    """Reads what `save_classifier` wrote; a file that names any other class than scikit-learn's is refused."""
+    import skops.io
+
+    strange = set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED)
+    if strange:
+        raise BadInput(f"{path.name} asks for {', '.join(sorted(strange))}, which no run of radzoo writes: not loaded")
+    content = skops.io.load(path, trusted=list(TRUSTED))
+    return Choice(content["detail"], content["classifier"], ())
+
+
+def _candidates(task: str, class_weights: bool, seed: int) -> dict:
+    """Name -> function of the folds that makes an unfitted classifier.
+
+    With folds, the support vector machine gets probabilities from a sigmoid on its out-of-fold scores (Platt); while
+    candidates are compared its scores are enough.
+    """
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
+
+    weight = "balanced" if class_weights else None
+    each = OneVsRestClassifier if task == "multilabel" else (lambda classifier: classifier)
+
+    def logistic(C):
+        return lambda folds: make_pipeline(
+            StandardScaler(), each(LogisticRegression(C=C, max_iter=2000, class_weight=weight))
+        )
+
+    def svm(C):
+        def make(folds):
+            machine = SVC(C=C, class_weight=weight)
+            if folds is not None:
+                machine = CalibratedClassifierCV(machine, cv=folds, ensemble=False)
+            return make_pipeline(StandardScaler(), each(machine))
+
+        return make
+
+    def forest(leaf):
+        return lambda folds: RandomForestClassifier(
+            300, min_samples_leaf=leaf, class_weight=weight, random_state=seed, n_jobs=-1
+        )
+
+    return (
+        {f"logistic regression, C={C:g}": logistic(C) for C in (1e-4, 1e-3, 1e-2, 1e-1)}
+        | {f"support vector machine, C={C:g}": svm(C) for C in (0.1, 1, 10)}
+        | {f"random forest, leaves of {leaf}": forest(leaf) for leaf in (1, 5)}
+    )
+
+
+def _fold_auc(classifier, features, target, labels, train, held_out) -> float:
+    """Mean AUC over the classes that the fold holds; NaN where it holds none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a rare label may be missing from a fold: its AUC is left out below
+        classifier.fit(features[train], target[train])
+        scores = _probability(classifier, features[held_out], scores=True)
+        return float(np.nanmean([auc(*column) for column in zip(labels[held_out].T, scores.T, strict=True)]))
+
+
+def _probability(classifier, features, *, scores: bool = False) -> np.ndarray:
+    if scores and hasattr(classifier, "decision_function"):
+        given = classifier.decision_function(features)
+    else:
+        given = classifier.predict_proba(features)
+        if isinstance(given, list):  # a forest of several labels
+            given = np.stack([p[:, 1] if p.shape[1] > 1 else np.zeros(len(p)) for p in given], axis=1)
+        elif (
+            len(getattr(classifier, "classes_", ())) == 2 and given.shape[1] == 2 and np.ndim(classifier.classes_) == 1
+        ):
+            given = given[:, 1]
+    return given.reshape(len(features), -1)
+
+
+def _target(labels: np.ndarray, task: str) -> np.ndarray:
+    """Labels as scikit-learn wants them."""
+    if task == "multilabel":
+        return labels.astype(int)
+    return labels.argmax(1) if task == "multiclass" else labels[:, 0].astype(int)
+
+
+def _digest(model: keras.Model, store: Store) -> str:
+    digest = hashlib.sha256(json.dumps(asdict(store.spec), sort_keys=True).encode())
+    for weight in model.weights:
+        digest.update(weight.path.encode() + np.ascontiguousarray(weight).tobytes())
+    digest.update(model.to_json().encode())
+    return digest.hexdigest()[:16]
+
+
+def _write(path: Path, row: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            np.save(file, row)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

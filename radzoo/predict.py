@@ -1,0 +1,86 @@
+"""A finished run on new images, through the same preprocessing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from radzoo import weights
+from radzoo.data import as_stored
+from radzoo.errors import BadInput
+from radzoo.features import load_classifier
+
+
+def load(tag_or_run: str | os.PathLike) -> tuple[keras.Model, weights.Manifest]:
+    """The model and the manifest of weights (`"model.tag"`) or of a run folder.
+
+    A run whose best way is fixed features gives the network up to its pooled features; `predict` adds the classifier.
+
+    Raises:
+        BadInput: no such weights, no run folder, or files that do not belong together.
+    """
+    folder = Path(tag_or_run)
+    if not folder.is_dir():
+        return weights.load(tag_or_run)
+    for name in ("model.keras", "manifest.json"):
+        if not (folder / name).is_file():
+            raise BadInput(f"{folder} has no {name}: expected the folder of a finished run, or weights as model.tag")
+    return keras.models.load_model(folder / "model.keras"), weights.read_manifest(folder / "manifest.json")
+
+
+def predict(run: str | os.PathLike, files, *, batch: int = 32, progress: bool = True) -> pd.DataFrame:
+    """Probabilities for image files, one row per file in the given order.
+
+    Args:
+        run: the folder of a finished run.
+        files: images, as in an index; `FILE.npz#member/row` is one image of an array.
+        batch: images per step.
+
+    Returns:
+        Columns `file`, one probability per class, and `called`: the classes at or above the threshold that was fixed
+        on validation (binary, multilabel), or the likeliest class (multiclass).
+
+    Raises:
+        BadInput: no run, or an image that cannot be used; nothing is predicted then.
+    """
+    from tqdm import tqdm
+
+    model, manifest = load(run)
+    files = [os.fspath(file) for file in files]
+    if not files:
+        raise BadInput("no image came: name at least one file")
+    classifier = Path(run) / "classifier.skops"
+    choice = load_classifier(classifier) if classifier.is_file() else None
+    parts = []
+    for start in tqdm(range(0, len(files), batch), "images", disable=not progress or len(files) <= batch):
+        images = np.stack([_image(manifest, file) for file in files[start : start + batch]])
+        outputs = np.asarray(model(images, training=False))
+        parts.append(choice.probability(outputs) if choice else outputs)
+    return _table(files, np.concatenate(parts), manifest)
+
+
+def _image(manifest: weights.Manifest, file: str) -> np.ndarray:
+    """One normalised image, rounded as the store rounds the images of training."""
+    if not os.path.isfile(file.partition(".npz#")[0] + (".npz" if ".npz#" in file else "")):
+        raise BadInput(f"{file} does not exist")
+    try:
+        return manifest.input.normalise(as_stored(manifest.input.read(file)))
+    except BadInput as error:
+        raise BadInput(f"{os.path.basename(file)}: {error}") from None
+
+
+def _table(files: list[str], probability: np.ndarray, manifest: weights.Manifest) -> pd.DataFrame:
+    classes = list(manifest.classes)
+    if manifest.task == "multiclass":
+        called = [classes[i] for i in probability.argmax(1)]
+    else:
+        above = probability >= np.array([np.inf if t is None else t for t in manifest.metrics["thresholds"]])
+        called = [" ".join(name for name, yes in zip(classes, row, strict=True) if yes) for row in above]
+    table = pd.DataFrame({"file": files})
+    for name, column in zip(classes, probability.T, strict=True):
+        table[name] = column
+    return table.assign(called=called)

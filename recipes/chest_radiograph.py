@@ -1,0 +1,21 @@
+"""Findings on chest radiographs: ImageNet weights by fixed features and by fine-tuning, beside training from scratch.
+
+Expect   see recipes/RESULTS.md
+Run      radzoo run chest_radiograph --data.index INDEX.csv --data.image file --data.patient patient_id
+         --data.label no_finding --models mobilenet_v2_035 --weights imagenet --out RUN
+"""
+
+from radzoo import Augment, Data, Phase, Recipe
+
+RECIPE = Recipe(
+    models=("mobilenet_v2_035",),
+    weights="imagenet",
+    channels="fold",
+    data=Data(index="phantom:chest", image="file", label=("nodule",), patient="patient_id", split=(0.6, 0.2, 0.2)),
+    phases=(
+        Phase(epochs=15, learning_rate=1e-3, freeze_below="head"),
+        Phase(epochs=20, learning_rate=5e-5, freeze_below="stage3"),
+    ),
+    scratch=Phase(epochs=40, learning_rate=1e-3, patience=12),
+    augment=Augment(shift=0.05, rotate=7, zoom=0.1, brightness=0.05, contrast=0.1),
+)
