@@ -61,9 +61,10 @@ def create_reported(
     """`create_model`, and the `weights.Report` of what was loaded, adapted and initialised (None without weights)."""
     if weights is None:
         return _assemble(name, input_shape, classes, task, head, None, channels, overrides), None
-    from radzoo.weights import apply, find
+    from radzoo.weights import apply, find, resolve
 
     manifest = find(weights, name)
+    resolve(manifest)  # a missing file is said at once, before a large network is built
     overrides = _agreed(manifest, overrides)
     model = _assemble(name, input_shape, classes, task, head, manifest.input, channels, overrides)
     return model, apply(model, manifest, channels=_way(input_shape, channels))

@@ -1,6 +1,6 @@
 """A recipe: the frozen value that turns images and weights into an evaluated model.
 
-Every field can be overridden on the command line (`radzoo run NAME --field value`) and in `radzoo.run(recipe, field=…)`.
+Every field can be overridden on the command line (`radzoo run NAME --field value`) and in `radzoo.run`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Phase:
         epochs: at most.
         learning_rate: of Adam.
         freeze_below: `"head"`, a stage such as `"stage3"`, or None to train all.
-        patience: epochs without a lower validation loss before the phase ends.
+        patience: epochs without a better AUC on validation before the phase ends.
     """
 
     epochs: int

@@ -1,5 +1,8 @@
 """Reading an index: every mistake a user can make in it gets one clear line."""
 
+import sys
+import types
+
 import numpy as np
 import pytest
 
@@ -252,6 +255,36 @@ def test_bad_npz(npz, tmp_path):
     (tmp_path / "cut.npz").write_bytes((tmp_path / "set.npz").read_bytes()[:200])
     with pytest.raises(BadInput, match=r"cut.npz cannot be read as npz"):
         read_index(Data(index=str(tmp_path / "cut.npz")))
+
+
+@pytest.fixture
+def phantoms(monkeypatch, tmp_path):
+    """Stands in for the fabrication, which takes its time: one row per call that was made."""
+    calls = []
+
+    def write(folder, *, kind):
+        if kind != "chest":
+            raise BadInput(f"unknown phantom {kind!r}")
+        calls.append(folder)
+        folder.mkdir(parents=True)
+        (folder / "index.csv").write_text("file,patient_id,nodule,effusion\na.dcm,1,0,1\nb.dcm,1,1,0\n")
+        return folder / "index.csv"
+
+    monkeypatch.setitem(sys.modules, "radzoo.images.phantoms", types.SimpleNamespace(write=write))
+    monkeypatch.setattr("radzoo.images.phantoms", sys.modules["radzoo.images.phantoms"], raising=False)
+    monkeypatch.setenv("RADZOO_CACHE", str(tmp_path))
+    return calls
+
+
+def test_phantoms(phantoms):
+    index = read_index(Data(index="phantom:chest", label="effusion", image="picture", patient="who"))
+    assert index.synthetic and index.notes == () and index.classes == ("effusion",)
+    assert list(index.table["patient"]) == ["1", "1"] and index.table["path"][0].endswith("/a.dcm")
+    index = read_index(Data(index="phantom:chest", label="tb"))
+    assert index.classes == ("nodule",) and "no label tb: the label is nodule" in index.notes[0]
+    assert len(phantoms) == 1  # the second time they were there
+    with pytest.raises(BadInput, match=r"'knee'"):
+        read_index(Data(index="phantom:knee"))
 
 
 @pytest.mark.slow

@@ -1,8 +1,11 @@
 import base64
 import dataclasses
+import errno
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +14,7 @@ import pytest
 from radzoo import metrics, report
 from radzoo.errors import BadInput
 from radzoo.recipe import Data, Recipe
+from radzoo.report import cases
 
 FINDINGS = (  # the labels of NIH ChestX-ray14
     *("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax"),
@@ -60,7 +64,7 @@ def fabricate(folder, task="binary", classes=("tuberculosis",), patients=150, se
             predictions.append(pd.DataFrame(frame | dict(zip(classes, score[here].T, strict=True))))
         rows.append(row)
         test_scores[way] = score[split == "test"]
-    pd.concat(predictions).to_csv(folder / "predictions.csv", index=False)
+    pd.concat(predictions).to_csv(folder / "predictions.csv", index=False, float_format="%.7g")
     pairs = [
         (a, b) for a, b in (("finetune", "scratch"), ("features", "scratch"), ("finetune", "features")) if a in ways
     ]
@@ -104,11 +108,11 @@ def _made(folder, task, classes):
         "versions": {"python": "3.11.9", "radzoo": "0.1.0", "keras": "3.15.1", "tensorflow": "2.21.0"},
         "seed": 0, "commit": "1a2b3c4", "device": "CPU, 2 cores", "backend": "tensorflow", "minutes": 2.4,
         "xla": {"on": False, "why": "no GPU: on a CPU XLA never pays"},
-        "weights": [{
+        "weights": [{"way": way,
             "tag": "mobilenet_v2_035.imagenet", "loaded": 259, "adapted": ["stem.conv.kernel"],
             "licences": {"code": "Apache-2.0", "weights": "Apache-2.0", "data": "ImageNet terms: research only"},
             "initialised": ["head_logits.kernel", "head_logits.bias"],
-        }],
+        } for way in ("features", "finetune")],
     }  # fmt: skip
     (folder / "environment.json").write_text(json.dumps(environment))
 
@@ -205,6 +209,15 @@ def test_verdict_on_the_transfer(tmp_path, low, high, words, turned):
     assert words in Page(report.write(tmp_path, chest).read_text()).text
 
 
+def test_a_baseline_that_learned_nothing_is_no_victory(tmp_path):
+    summary = fabricate(tmp_path)
+    scratch = next(row for row in summary["rows"] if row["way"] == "scratch")
+    scratch["test"]["auc"] = {"value": 0.5, "low": 0.5, "high": 0.5}
+    (tmp_path / "metrics.json").write_text(json.dumps(summary))
+    text = Page(report.write(tmp_path, chest).read_text()).text
+    assert "it says the same for every image" in text and "here the transfer helped" not in text
+
+
 def test_confusion_and_counts_are_those_of_the_files(binary):
     folder, summary, html = binary
     text = Page(html).text
@@ -229,6 +242,7 @@ def test_cases_are_the_most_confident_of_their_kind(binary):
     table = pd.read_csv(folder / "predictions.csv").query("way == 'finetune' and split == 'test'")
     table["truth"] = pd.read_csv(folder / "split.csv")["tuberculosis"].loc[table["row"]].to_numpy()
     alarms = table[(table["truth"] == 0) & (table["tuberculosis"] >= threshold)]
+    assert f"false positive · {len(alarms)}" in html
     alarms = alarms.sort_values("tuberculosis", ascending=False).drop_duplicates("patient")["row"].head(4)
     alts = [attributes.get("alt", "") for _, attributes in Page(html).tags]
     shown = [int(alt.rsplit(" ", 1)[1]) for alt in alts if alt.startswith("False alarm")]
@@ -240,7 +254,9 @@ def test_how_it_was_made_is_told(binary):
     for words in (
         "radzoo run chest_tuberculosis --data.index phantom:chest --out runs/demo", "keras 3.15.1",
         "off: no GPU: on a CPU XLA never pays", "ImageNet terms: research only", "stem.conv.kernel", "1a2b3c4",
-        "259 tensors", "One scanner made all images.", "majority class", "it knows one split and one seed",
+        "259 tensors",
+        "mobilenet_v2_035.imagenet for fixed features and fine-tuning",
+        "One scanner made all images.", "majority class", "it knows one split and one seed",
     ):  # fmt: skip
         assert words.lower() in text.lower(), words
 
@@ -289,6 +305,44 @@ def test_a_second_report_replaces_the_first(binary):
     assert report.write(folder, chest).read_text() == html  # same files, same page
     uri = re.search(r"data:image/jpeg;base64,([^\"]+)", html).group(1)
     assert base64.b64decode(uri).startswith(b"\xff\xd8")
+
+
+def test_rounded_predictions_stay_on_their_side_of_the_threshold():
+    test = SimpleNamespace(score=np.array([[0.3333333], [0.3333332 - 1e-5]]), truth=np.ones((2, 1)))
+    run = SimpleNamespace(best={"test": {"thresholds": [1 / 3]}}, titles=["x"])
+    found, *_, missed = (group[2].tolist() for group in cases._called(run, test, 0))
+    assert found == [True, False] and missed == [False, True]
+
+
+def test_table_for_the_terminal(binary):
+    lines = report.table(binary[1]).splitlines()
+    assert len(lines) == 6 and [line[0] for line in lines] == [" ", " ", "*", " ", " ", "*"]
+    area = next(row for row in binary[1]["rows"] if row["way"] == "scratch")["test"]["auc"]
+    assert "from scratch" in lines[3] and f"{area['value']:.2f} ({area['low']:.2f} to {area['high']:.2f})" in lines[3]
+    assert "synthetic" in lines[-1]
+
+
+def test_two_models_are_told_apart(tmp_path):
+    summary = fabricate(tmp_path)
+    for name in ("predictions.csv", "history.csv"):
+        one = pd.read_csv(tmp_path / name)
+        two = one[one["way"] != "majority"].replace({"model": {"mobilenet_v2_035": "squeezenet"}})
+        pd.concat([one, two]).to_csv(tmp_path / name, index=False)
+    summary["rows"] += [row | {"model": "squeezenet"} for row in summary["rows"] if row["way"] != "majority"]
+    (tmp_path / "metrics.json").write_text(json.dumps(summary))
+    text = Page(report.write(tmp_path, chest).read_text()).text
+    assert "the best of 6 ways" in text and "network" in text and "squeezenet" in text
+
+
+def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
+    def full(self, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    fabricate(tmp_path)
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(BadInput, match="disk is full"):
+        report.write(tmp_path, chest)
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_missing_files_are_named(tmp_path):

@@ -155,7 +155,7 @@ def test_published_arrays_lose_their_copies_from_training():
         (index([0] * 20 + [1] * 2), r"(validation|test) \(\d images\) has no image with 'a' \(2 of 22 in all\)"),
         (index([1] * 20 + [0] * 2), r"has no image without 'a' \(20 of 22 in all\): give more data, other fractions"),
         (index(np.eye(3)[[0] * 9 + [1] * 9 + [2]], task="multiclass"), "has no image with 'c' .*another seed"),
-        (index(np.eye(2)[[0] * 9 + [1] * 2]), "no image with 'b' .*: drop b from --data.label"),
+        (index(np.eye(2)[[0] * 9 + [1] * 2]), "no image with 'b' .*: drop a, b from --data.label"),
         (given("train", "validation"), "the test part has no image"),
         (
             index([0, 1, 0, 1, 1, 1], split=np.repeat(PARTS, 2)),

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import re
+import time
 from pathlib import Path
 
 import h5py
@@ -306,6 +307,17 @@ def test_a_manifest_finds_its_file_beside_it(own, tmp_path_factory):
         source.rename(elsewhere / source.name)
     model, manifest = load(elsewhere / path.name)
     assert probe(model) == pytest.approx(manifest.probe)
+
+
+def test_a_missing_file_is_said_before_the_network_is_built(shelf):
+    start = time.monotonic()
+    with pytest.raises(
+        BadInput, match=r"densenet201_weights_tf_dim_ordering_tf_kernels_notop\.h5 is not on this machine"
+    ):
+        load("densenet201.imagenet")
+    assert time.monotonic() - start < 1
+    with pytest.raises(BadInput, match=r"`radzoo weights fetch densenet201\.imagenet` gets it"):
+        verify(find("densenet201.imagenet"))
 
 
 def test_import_refuses_nan_and_tensors_that_do_not_fit(shelf):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+import contextlib
+
 import numpy as np
 
 from radzoo.data.store import Store
@@ -63,6 +65,23 @@ def batches(
 
     numbers = tf.data.Dataset.range(len(order))
     return numbers.map(load, num_parallel_calls=workers, deterministic=True).prefetch(workers)
+
+
+def settle_threads() -> bool:
+    """Lets TensorFlow run one operation at a time, so that the same seed gives the same numbers on a CPU.
+
+    Operations that finish in another order add up gradients in another order. Each may still use all cores.
+
+    Returns:
+        Whether it holds; False with a GPU, or where TensorFlow had already started with more threads.
+    """
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        return False
+    with contextlib.suppress(RuntimeError):  # too late
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    return tf.config.threading.get_inter_op_parallelism_threads() == 1
 
 
 def _order(count: int, batch: int, seed: int, epoch: int, shuffle: bool) -> tuple[np.ndarray, np.ndarray]:

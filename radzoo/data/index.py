@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import difflib
 import os
-import zipfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from radzoo.data.labels import encode
-from radzoo.data.store import cache_folder
+from radzoo.data.sources import from_csv, from_npz, from_phantoms
 from radzoo.data.where import conditions, matches
 from radzoo.errors import BadInput
 from radzoo.recipe import Data
 
-NPZ_PARTS = ("train", "val", "test")
 VALIDATION = ("val", "valid", "validation")
 
 
@@ -52,7 +50,7 @@ def read_index(data: Data, task: str = "auto") -> Index:
     notes: list[str] = []
     fabricated = data.index.startswith("phantom:")
     if fabricated:
-        data = _phantoms(data, notes)
+        data = from_phantoms(data, notes)
     file = Path(data.index).expanduser()
     if not data.index or not file.is_file():
         raise BadInput(
@@ -60,9 +58,9 @@ def read_index(data: Data, task: str = "auto") -> Index:
             "an .npz with train_images and train_labels, or phantom:chest"
         )
     if file.suffix.lower() == ".npz":
-        cells, data = _npz(file, data)
+        cells, data = from_npz(file, data)
     else:
-        cells = _csv(file)
+        cells = from_csv(file)
     if not len(cells):
         raise BadInput(f"the index {file.name} has no rows: expected one row per image below the header")
     cells = _select(cells, data.where, file, notes)
@@ -83,60 +81,6 @@ def name_rows(table: pd.DataFrame, positions, limit: int = 5) -> str:
     more = f" and {len(chosen) - limit} more" if len(chosen) > limit else ""
     sheet = " (the header is row 1)" if shown and shown[0].isdigit() else ""
     return f"row{'s' if len(chosen) > 1 else ''} {', '.join(shown)}{more}{sheet}"
-
-
-def _csv(file: Path) -> pd.DataFrame:
-    try:  # text only, so that ids keep their leading zeros; blank lines count, so that row numbers are the user's
-        cells = pd.read_csv(
-            file, dtype=str, keep_default_na=False, skip_blank_lines=False, index_col=False, encoding="utf-8-sig"
-        ).fillna("")
-    except pd.errors.EmptyDataError:
-        raise BadInput(f"the index {file.name} is empty: expected a header and one row per image") from None
-    except (ValueError, OSError) as error:  # ParserError and UnicodeDecodeError are ValueErrors
-        reason = " ".join(str(error).split())
-        raise BadInput(f"the index {file.name} cannot be read as CSV in UTF-8: {reason}") from None
-    cells.columns = cells.columns.str.strip()
-    return cells[(cells != "").any(axis=1)]
-
-
-def _npz(file: Path, data: Data) -> tuple[pd.DataFrame, Data]:
-    """The arrays of an npz as the table that a CSV would hold."""
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            parts = [p for p in NPZ_PARTS if f"{p}_images" in archive and f"{p}_labels" in archive]
-            arrays = {p: archive[f"{p}_labels"].reshape(len(archive[f"{p}_labels"]), -1) for p in parts}
-            counts = {p: len(archive[f"{p}_images"]) for p in parts}
-            names = ", ".join(archive.files)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise BadInput(f"{file.name} cannot be read as npz: {error}") from None
-    if not parts:
-        raise BadInput(f"{file.name} holds {names or 'nothing'}; expected train_images, train_labels, val_…, test_…")
-    for part, labels in arrays.items():
-        if len(labels) != counts[part] or labels.shape[1] != arrays[parts[0]].shape[1]:
-            raise BadInput(f"{file.name}: {part}_labels {labels.shape} do not fit its {counts[part]} {part}_images")
-    labels = np.concatenate(list(arrays.values()))
-    width = labels.shape[1]
-    columns = data.label if len(data.label) == width else tuple(f"label_{i}" for i in range(width))
-    cells = pd.DataFrame(labels.astype(str), columns=list(columns), dtype=str)
-    cells["image"] = [f"{file.absolute()}#{p}_images/{i}" for p in parts for i in range(counts[p])]
-    if len(parts) > 1:
-        cells["split"] = [p for p in parts for _ in range(counts[p])]
-        data = replace(data, split="split")
-    label = columns if data.label == Data().label else data.label
-    return cells, replace(data, image="image", label=label)
-
-
-def _phantoms(data: Data, notes: list[str]) -> Data:
-    from radzoo.images import phantoms
-
-    kind = data.index.partition(":")[2]
-    index = phantoms.write(cache_folder() / "phantoms" / kind, kind=kind)
-    columns = pd.read_csv(index, dtype=str, nrows=0).columns
-    label = data.label
-    if not set(label) <= set(columns):
-        label = ("nodule",)
-        notes.append(f"The phantoms have no label {', '.join(data.label)}: the label is nodule instead.")
-    return replace(data, index=str(index), image="file", patient="patient_id", label=label)
 
 
 def _select(cells: pd.DataFrame, where: str | None, file: Path, notes: list[str]) -> pd.DataFrame:

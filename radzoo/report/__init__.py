@@ -8,6 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from radzoo.report.words import table
+
+__all__ = ["table", "write"]
+
 
 def write(folder: str | os.PathLike, pictures: Callable[[int], np.ndarray]) -> Path:
     """Makes `figures/` and `report.html` from the other files of a run folder.

@@ -35,9 +35,9 @@ def blocks(run, test, pictures) -> list[dict]:
 
 def _called(run, test, k):
     """Groups of one yes-or-no question, as `(title, kind, members, rank, captions)`."""
-    # In float32: the threshold is the score of an image, and a table in decimals must not put that image below it.
-    score = test.score[:, k].astype(np.float32)
-    called = score >= np.float32(run.best["test"]["thresholds"][k])
+    # The threshold is the score of an image; the rounding of `predictions.csv` must not put its equals below it.
+    score, threshold = test.score[:, k], run.best["test"]["thresholds"][k]
+    called = score >= threshold - 1e-6 * abs(threshold)
     true, name = test.truth[:, k] == 1, run.titles[k]
     captions = [f"p = {words.number(p)}" for p in score]
     return [

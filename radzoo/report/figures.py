@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import io
 import math
 import os
@@ -14,6 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from radzoo import metrics
+from radzoo.errors import BadInput
 
 # Okabe & Ito's colours, which stay apart for colour-blind readers; line styles tell them apart on grey paper.
 COLOUR = {"features": "#0072B2", "finetune": "#D55E00", "scratch": "#5b6770", "majority": "#a0a7ad"}
@@ -31,6 +33,7 @@ STYLE = {
     "axes.titlelocation": "left",
     "legend.frameon": False,
 }
+MARKER = ("", "o", "s", "^", "D", "v")
 DPI = 140
 PICTURE = 256  # pixels of the longer side of a case
 
@@ -42,6 +45,10 @@ def save(path: Path, data: bytes) -> None:
     try:
         temporary.write_bytes(data)
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise BadInput(f"the disk is full: {path} was not written; free some space and run again") from None
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -69,7 +76,8 @@ def roc(path: Path, curves: list[dict], patients: np.ndarray, classes: list[str]
     """ROC curves, one panel per class; the first of `curves` gets the band.
 
     Args:
-        curves: `{"label", "way", "truth", "score"}` with `(n, k)` arrays, drawn in one colour per way.
+        curves: `{"label", "way", "model", "truth", "score"}` with `(n, k)` arrays; one colour per way, one marker per
+            number of the model.
         patients: `(n,)`.
         classes: k titles.
         points: for each class the operating point `(1 - specificity, sensitivity)` of the first curve, or None.
@@ -111,9 +119,9 @@ def _roc_panel(panel, curves, patients):
         colour, dash = COLOUR[curve["way"]], DASH[curve["way"]]
         if number == 0:
             panel.fill_between(grid, low, high, color=colour, alpha=0.16, lw=0)
-        panel.plot(
-            [0, *grid], [0, *line], color=colour, ls=dash, lw=2 if number == 0 else 1.2, label=curve["label"], zorder=3
-        )
+        style = {"color": colour, "ls": dash, "lw": 2 if number == 0 else 1.2, "label": curve["label"], "zorder": 3}
+        marker = {"marker": MARKER[curve["model"] % len(MARKER)], "ms": 4, "markevery": 25}
+        panel.plot([0, *grid], [0, *line], **style, **marker)
     if np.isnan(line).all():
         panel.text(0.5, 0.5, "one class only", ha="center", color="#5b6770")
     panel.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
@@ -137,7 +145,7 @@ def learning(path: Path, runs: list[dict]) -> Path:
             loss.plot(steps, epochs["loss"], color="#8a9299", lw=1.2, ls="--", label="training", **marker)
             loss.plot(steps, epochs["val_loss"], color=colour, lw=1.6, label="validation", **marker)
             area.plot(steps, epochs["val_auc"], color=colour, lw=1.6, **marker)
-            area.set(ylim=(min(0.45, np.nanmin(epochs["val_auc"], initial=0.45)), 1.01))
+            area.set(ylim=(np.nanmin([0.45, *epochs["val_auc"]]), 1.01))
             area.axhline(0.5, color="#c9ced2", lw=0.8, zorder=0)
             loss.set_title(f"{run['label']}: loss")
             area.set_title("AUC on validation")

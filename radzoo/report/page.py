@@ -40,14 +40,17 @@ def read(folder: Path) -> SimpleNamespace:
     if missing:
         raise BadInput(f"{folder} lacks {', '.join(missing)}: a report needs the folder of a finished run")
     values = [json.loads((folder / name).read_text()) for name in names[:3]]
-    tables = [pd.read_csv(folder / name, dtype={"patient": str, "phase": str}) for name in names[3:]]
+    tables = [
+        pd.read_csv(folder / name, dtype={"patient": str, "phase": str}, keep_default_na=False, na_values=[""])
+        for name in names[3:]
+    ]
     run = SimpleNamespace(folder=folder, **{n.split(".")[0]: v for n, v in zip(names, values + tables, strict=True)})
     trained = [row for row in run.metrics["rows"] if row["way"] != "majority"]
     if not trained:
         raise BadInput(f"{folder}/metrics.json holds no trained way: nothing to report")
     run.task = run.metrics["task"]
     run.several = len({row["model"] for row in trained}) > 1
-    run.best = max(trained, key=lambda row: _or(row["validation"]["auc"]["value"], -1))
+    run.best = words.chosen(run.metrics)
     same = [row for row in trained if row["way"] == "scratch" and row["model"] == run.best["model"]]
     run.scratch = (same or [row for row in trained if row["way"] == "scratch"] or [None])[0]
     run.labels = list(run.split.columns[3:])
@@ -77,6 +80,7 @@ def context(run, pictures) -> dict:
         "learning": _learning(run),
         "blocks": cases.blocks(run, test, pictures),
         "several": run.several,
+        "weights": _weights(run.environment["weights"]),
         "recipe": json.dumps(run.recipe, indent=2, ensure_ascii=False),
     }
 
@@ -91,7 +95,20 @@ def counts(run) -> list[dict]:
     rows = [row(title, run.split[label] == 1) for label, title in zip(run.labels, run.titles, strict=True)]
     if run.task == "binary":
         rows.append(row(f"without {run.titles[0]}", run.split[run.labels[0]] == 0))
-    return [*rows, row("all", run.split["row"] >= 0)]
+    return [*rows, row("all", run.split["row"].notna())]
+
+
+def _weights(entries):
+    """What was loaded, once per file: ways that loaded the same tensors share an entry and stand in its `ways`."""
+    merged = []
+    for entry in entries:
+        content = {key: value for key, value in entry.items() if key != "way"}
+        same = next((other for other in merged if other["content"] == content), None)
+        if same is None:
+            same = {"content": content, "ways": []}
+            merged.append(same)
+        same["ways"] += [words.PURPOSE[entry["way"]]] if "way" in entry else []
+    return [other["content"] | {"ways": other["ways"]} for other in merged]
 
 
 def truth_and_scores(run, row) -> SimpleNamespace:
@@ -112,11 +129,13 @@ def _roc(run, test):
     rows = [row for row in run.metrics["rows"] if row["way"] != "majority" and row is not run.best]
     if run.task != "binary":
         rows = [run.scratch] if run.scratch not in (None, run.best) else []
+    models = [row["model"] for row in run.metrics["rows"]]
     curves = []
     for row in [run.best, *rows]:
         data = truth_and_scores(run, row)
         area = f"{_label(run, row)} ({words.number(row['test']['auc']['value'])})"
-        curves.append({"label": area, "way": row["way"], "truth": data.truth, "score": data.score})
+        model = sorted(set(models), key=models.index).index(row["model"])
+        curves.append({"label": area, "way": row["way"], "model": model, "truth": data.truth, "score": data.score})
     entries = run.best["test"]["per_class"]
     entries = [run.best["test"]] if run.task == "binary" else [entries[label] for label in run.labels]
     values = [(e["specificity"]["value"], e["sensitivity"]["value"]) for e in entries]
@@ -141,7 +160,3 @@ def _label(run, row):
 def _plain(text):
     """A name without the dollar signs that matplotlib would read as mathematics."""
     return text.replace("$", r"\$")
-
-
-def _or(value, otherwise):
-    return otherwise if value is None else value

@@ -6,6 +6,7 @@ import numpy as np
 
 FEW_PATIENTS = 50
 NOTHING = "\N{EN DASH}"
+PURPOSE = {"features": "fixed features", "finetune": "fine-tuning", "scratch": "training from scratch"}
 
 
 def way(row, sentence=False) -> str:
@@ -28,11 +29,11 @@ def headline(run) -> list[str]:
     among = [entry for entry in test["per_class"].values() if entry["auc"]["value"] is not None]
     what = f"for {run.titles[0]}" if run.task == "binary" else f"as the mean over {len(among)} {kinds}"
     ways = sum(row["way"] != "majority" for row in run.metrics["rows"])
-    chosen = "the only way that was tried" if ways == 1 else f"the best of {ways} ways on the validation images"
+    choice = "the only way that was tried" if ways == 1 else f"the best of {ways} ways on the validation images"
     name = way(best, sentence=True)
     said = [
         f"{name[0].upper() + name[1:]} reached a test AUC of {number(area['value'])} {what} (95 % CI {span(area)}).",
-        f"It was {chosen}, and was then tried on {test['images']} test images of {test['patients']} patients "
+        f"It was {choice}, and was then tried on {test['images']} test images of {test['patients']} patients "
         "that no training and no choice had seen.",
     ]
     if run.task == "binary" and test["confusion"]:
@@ -53,6 +54,8 @@ def _against_scratch(run) -> list[str]:
     said = f"Starting from random weights, {run.scratch['model']} reached {number(base['value'])} ({span(base)})"
     if pair is None or pair["low"] is None:
         return [said + "."]
+    if base["low"] == base["high"] == 0.5:
+        return [f"{said}: it says the same for every image. It learned nothing, so the comparison says little."]
     gain = f"the paired difference is {signed(pair['difference'])} ({signed(pair['low'])} to {signed(pair['high'])})"
     if pair["low"] > 0:
         verdict = "an interval that excludes 0: here the transfer helped."
@@ -78,6 +81,32 @@ def cautions(run) -> list[str]:
     if lost:
         said.append(f"In {lost} of {run.recipe['bootstrap']} resamples one class was missing; they are left out.")
     return said + list(run.metrics["notes"])
+
+
+def table(metrics: dict) -> str:
+    """The results as plain text for a terminal; the way that was chosen on validation is starred.
+
+    Args:
+        metrics: the content of `metrics.json`.
+    """
+    best = chosen(metrics)
+    lines = [("", "model", "way", "AUC validation", "AUC test (95 % interval)", "average precision")]
+    for row in metrics["rows"]:
+        area = row["test"]["auc"]
+        lines.append((
+            "*" if row is best else "", row["model"], way(row), number(row["validation"]["auc"]["value"]),
+            f"{number(area['value'])} ({span(area)})", number(row["test"]["average_precision"]["value"]),
+        ))  # fmt: skip
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    said = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    said.append("* chosen on validation" + (" - the images are synthetic" if metrics["synthetic"] else ""))
+    return "\n".join(said)
+
+
+def chosen(metrics: dict) -> dict:
+    """The row with the highest AUC on validation: the test part takes no part in any choice."""
+    trained = [row for row in metrics["rows"] if row["way"] != "majority"]
+    return max(trained, key=lambda row: row["validation"]["auc"]["value"] or 0)
 
 
 def _pair(run, one, two):

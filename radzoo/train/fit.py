@@ -39,9 +39,11 @@ def fit(
     frozen_norms: bool,
     label: str = "",
 ) -> list[dict]:
-    """Trains `model` in place, phase after phase, and leaves it with the weights of its lowest validation loss.
+    """Trains `model` in place, phase after phase, and leaves it with the weights of its best epoch.
 
-    A phase ends after `phase.patience` epochs without a lower loss; the next begins from the best weights so far.
+    The best epoch has the highest AUC on validation (the mean over classes), and of equals the lowest loss: a network
+    from scratch may answer with one constant at first, which no loss tells from chance. A phase ends after
+    `phase.patience` epochs that were not better; the next begins from the best weights so far.
 
     Args:
         frozen_norms: keep batch normalisation in inference mode, and verify after each phase that it was.
@@ -55,7 +57,7 @@ def fit(
     """
     loss = (balanced if recipe.class_weights else plain)(train.labels, task)
     history: list[dict] = []
-    best, best_weights = np.inf, None
+    best, best_weights = (-np.inf, -np.inf), None
     for number, phase in enumerate(phases, start=1):
         learning = freeze(model, phase.freeze_below, norms=frozen_norms)
         model.compile(keras.optimizers.Adam(phase.learning_rate), loss, jit_compile=JIT[recipe.jit])
@@ -65,9 +67,9 @@ def fit(
         for _ in range(phase.epochs):
             row = _epoch(model, recipe, train, validation, store, loss, len(history))
             history.append({"phase": number, "learning_rate": phase.learning_rate, **row})
-            better = row["val_loss"] < best
+            better = (row["val_auc"], -row["val_loss"]) > best
             if better:
-                best, best_weights = row["val_loss"], model.get_weights()
+                best, best_weights = (row["val_auc"], -row["val_loss"]), model.get_weights()
             say(_line(label, number, phase, history, better))
             waited = 0 if better else waited + 1
             if waited >= phase.patience:
@@ -96,7 +98,7 @@ def xla_state(model: keras.Model, jit: str) -> dict:
         return {"on": False, "why": f"layers that cannot be compiled: {', '.join(against)}"}
     return {
         "on": False,
-        "why": "no GPU: Keras leaves XLA off on a CPU, where it does not pay (FACTS: 1.1 to 4.7 times slower)",
+        "why": "no GPU: Keras leaves XLA off on a CPU, where it makes training slower",
     }
 
 
@@ -130,7 +132,7 @@ def _line(label: str, number: int, phase: Phase, history: list[dict], better: bo
     done = sum(other["phase"] == number for other in history)
     return (
         f"{label} phase {number} epoch {done}/{phase.epochs}  loss {row['loss']:.4f}  validation loss "
-        f"{row['val_loss']:.4f}{'*' if better else ' '} AUC {row['val_auc']:.3f}  {row['seconds']:.1f} s"
+        f"{row['val_loss']:.4f}  AUC {row['val_auc']:.3f}{'*' if better else ' '} {row['seconds']:.1f} s"
     )
 
 

@@ -62,7 +62,7 @@ def write_json(path: Path, content) -> None:
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
     with replacing(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.7g")
+        table.to_csv(temporary, index=False)  # all digits: a probability stays on its side of the threshold
 
 
 def environment(seed: int) -> dict:

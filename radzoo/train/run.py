@@ -12,7 +12,7 @@ import numpy as np
 
 from radzoo import channels as grey
 from radzoo import registry, report, weights
-from radzoo.data import Index, Store, assign_splits, read_index
+from radzoo.data import Index, Store, assign_splits, read_index, settle_threads
 from radzoo.errors import BadInput
 from radzoo.features import choose, extract, extractor
 from radzoo.heads import create_reported, stages
@@ -53,6 +53,7 @@ def run(recipe: Recipe, *, name: str = "run", **overrides) -> Run:
     """
     start = time.perf_counter()
     recipe = _resolved(recipe, overrides)
+    repeatable = settle_threads()
     specs = {model: _spec(recipe, model) for model in recipe.models}
     if recipe.out is not None and Path(recipe.out).expanduser().exists():
         raise BadInput(f"the run folder {recipe.out} exists and is never overwritten: choose another --out")
@@ -74,7 +75,7 @@ def run(recipe: Recipe, *, name: str = "run", **overrides) -> Run:
     measured = metrics(recipe, index, ways)
     write_tables(folder, recipe, index, ways, measured)
     minutes = round((time.perf_counter() - start) / 60, 2)
-    write_json(folder / "environment.json", {**environment(recipe.seed), "minutes": minutes, **weights_and_xla(ways)})
+    write_json(folder / "environment.json", {**environment(recipe.seed), "repeatable": repeatable, "minutes": minutes, **weights_and_xla(ways)})
     report.write(folder, lambda row: _picture(stores[first], keys[first], index, row))
     return Run(folder, measured)
 

@@ -133,6 +133,7 @@ def load(tag_or_path: str | os.PathLike) -> tuple:
     """
     is_path = str(tag_or_path).endswith(".json") or os.sep in str(tag_or_path)
     manifest = read_manifest(tag_or_path) if is_path else find(str(tag_or_path))
+    resolve(manifest)  # before the network is built, which takes seconds: a missing file is said at once
     model = _build(manifest)
     apply(model, manifest, skip_head=False)
     if manifest.probe is not None:
@@ -172,7 +173,7 @@ def verify(manifest: Manifest) -> str:
         raise BadInput(f"{manifest.name} is not on this machine: `radzoo weights fetch {manifest.name}` gets it")
     path, file = found
     load(manifest.name if manifest.folder is None else manifest.folder / f"{manifest.name}.json")
-    checks = [f"{kind} as published" for kind in ("sha256", "md5") if getattr(file, kind)][:1]
+    checks = [f"{kind} as in the manifest" for kind in ("sha256", "md5") if getattr(file, kind)][:1]
     checks = checks or ["no hash is published"]
     checks += ["tensors"] if manifest.tensors_sha256 else []
     checks += ["probe"] if manifest.probe is not None else ["no probe is known"]

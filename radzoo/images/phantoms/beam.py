@@ -148,7 +148,7 @@ def display(signal: np.ndarray, scanner: Scanner) -> np.ndarray:
     """Log conversion and the maker's processing: float32, dense tissue bright, most of the thorax within 0..1."""
     pixel = scanner.field / signal.shape[0]
     density = -np.log(np.maximum(signal, 1e-4))
-    coarse = cv2.GaussianBlur(cv2.resize(density, (64, 64), interpolation=cv2.INTER_AREA), (0, 0), 3)
+    coarse = cv2.GaussianBlur(cv2.resize(density, (64, 64), interpolation=cv2.INTER_AREA), (0, 0), 8)
     coarse = cv2.resize(coarse, density.shape[::-1], interpolation=cv2.INTER_CUBIC)
     fine = density - cv2.GaussianBlur(density, (0, 0), 4 / pixel)
     level = density - np.float32(scanner.equalise) * (coarse - coarse.mean()) + np.float32(scanner.sharpen) * fine

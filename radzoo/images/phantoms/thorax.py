@@ -57,11 +57,11 @@ class Thorax:
     def heart(self) -> tuple[tuple, tuple]:
         """(centre, axes, tilt) of the left heart and of the right atrium; a third lies right of the midline."""
         z, full = -30.0, self.ctr * 2 * self.width / magnify(-30.0)
-        a, b, tilt = 0.44 * full, 0.34 * full, self.heart_tilt
+        a, b, tilt = 0.45 * full, 0.36 * full, self.heart_tilt
         half = np.hypot(a * np.cos(tilt), b * np.sin(tilt))
-        y = self.dome + self.dome_step - 8 - 0.26 * full
-        left = ((0.67 * full - half, y, z), (a, b, 0.33 * full), tilt)
-        right = ((-0.33 * full + 0.24 * full, y - 4, z), (0.24 * full, 0.36 * full, 0.27 * full), 0.0)
+        y = self.dome + self.dome_step - 6 - 0.26 * full
+        left = ((0.67 * full - half, y, z), (a, b, 0.44 * full), tilt)
+        right = ((-0.33 * full + 0.24 * full, y - 12, z), (0.24 * full, 0.46 * full, 0.40 * full), 0.0)
         return left, right
 
     def cardiothoracic_ratio(self) -> float:
@@ -103,8 +103,8 @@ def draw_thorax(generator: np.random.Generator, cardiomegaly: bool) -> Thorax:
         dome=size * between(70, 92),
         dome_step=between(6, 16),
         dome_rise=between(32, 48),
-        wall=between(16, 38),
-        breast=between(14, 48) * female,
+        wall=between(14, 32),
+        breast=between(20, 65) * female,
         ctr=wide if cardiomegaly else normal,
         heart_tilt=between(0.55, 0.85),
         mediastinum=between(22, 30),
@@ -121,4 +121,4 @@ def draw_thorax(generator: np.random.Generator, cardiomegaly: bool) -> Thorax:
 
 def draw_pose(generator: np.random.Generator) -> Pose:
     right, down, tilt, yaw = generator.normal(0, (6, 7, 0.018, 0.03)).tolist()
-    return Pose(right, down + 4, tilt, yaw, float(generator.uniform(-1, 1)), float(generator.lognormal(0, 0.25)))
+    return Pose(right, down - 12, tilt, yaw, float(generator.uniform(-1, 1)), float(generator.lognormal(0, 0.25)))

@@ -1,0 +1,86 @@
+"""What an index may be: a CSV, arrays in an npz, or fabricated images. Each becomes a table of text."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import uuid
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from radzoo.data.store import cache_folder
+from radzoo.errors import BadInput
+from radzoo.recipe import Data
+
+NPZ_PARTS = ("train", "val", "test")
+
+
+def from_csv(file: Path) -> pd.DataFrame:
+    """The cells of a CSV as text; the index of the frame counts the rows below the header from 0."""
+    try:  # text only, so that ids keep their leading zeros; blank lines count, so that row numbers are the user's
+        cells = pd.read_csv(
+            file, dtype=str, keep_default_na=False, skip_blank_lines=False, index_col=False, encoding="utf-8-sig"
+        ).fillna("")
+    except pd.errors.EmptyDataError:
+        raise BadInput(f"the index {file.name} is empty: expected a header and one row per image") from None
+    except (ValueError, OSError) as error:  # ParserError and UnicodeDecodeError are ValueErrors
+        reason = " ".join(str(error).split())
+        raise BadInput(f"the index {file.name} cannot be read as CSV in UTF-8: {reason}") from None
+    cells.columns = cells.columns.str.strip()
+    return cells[(cells != "").any(axis=1)]
+
+
+def from_npz(file: Path, data: Data) -> tuple[pd.DataFrame, Data]:
+    """The arrays of an npz as the cells that a CSV would hold, and `data` with the names of these columns."""
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            parts = [p for p in NPZ_PARTS if f"{p}_images" in archive and f"{p}_labels" in archive]
+            arrays = {p: archive[f"{p}_labels"].reshape(len(archive[f"{p}_labels"]), -1) for p in parts}
+            counts = {p: len(archive[f"{p}_images"]) for p in parts}
+            names = ", ".join(archive.files)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise BadInput(f"{file.name} cannot be read as npz: {error}") from None
+    if not parts:
+        raise BadInput(f"{file.name} holds {names or 'nothing'}; expected train_images, train_labels, val_…, test_…")
+    for part, labels in arrays.items():
+        if len(labels) != counts[part] or labels.shape[1] != arrays[parts[0]].shape[1]:
+            raise BadInput(f"{file.name}: {part}_labels {labels.shape} do not fit its {counts[part]} {part}_images")
+    labels = np.concatenate(list(arrays.values()))
+    width = labels.shape[1]
+    columns = data.label if len(data.label) == width else tuple(f"label_{i}" for i in range(width))
+    cells = pd.DataFrame(labels.astype(str), columns=list(columns), dtype=str)
+    cells["image"] = [f"{file.absolute()}#{p}_images/{i}" for p in parts for i in range(counts[p])]
+    if len(parts) > 1:
+        cells["split"] = [p for p in parts for _ in range(counts[p])]
+        data = replace(data, split="split")
+    label = columns if data.label == Data().label else data.label
+    patient = data.patient if data.patient in cells else None  # these archives know no patients
+    return cells, replace(data, image="image", label=label, patient=patient)
+
+
+def from_phantoms(data: Data, notes: list[str]) -> Data:
+    """Fabricates the images, or takes those of an earlier run; `data` then names their index."""
+    from radzoo.images import phantoms
+
+    kind = data.index.partition(":")[2]
+    folder = cache_folder() / "phantoms" / kind
+    if not (folder / "index.csv").exists():
+        temporary = folder.with_name(f".{kind}.{uuid.uuid4().hex}")  # an interrupted run leaves no half set behind
+        try:
+            phantoms.write(temporary, kind=kind)
+            with contextlib.suppress(OSError):  # another run was first: its images are the same
+                os.replace(temporary, folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    index = folder / "index.csv"
+    columns = pd.read_csv(index, dtype=str, nrows=0).columns
+    label = data.label
+    if not set(label) <= set(columns):
+        label = ("nodule",)
+        notes.append(f"The phantoms have no label {', '.join(data.label)}: the label is nodule instead.")
+    return replace(data, index=str(index), image="file", patient="patient_id", label=label)
