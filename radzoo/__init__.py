@@ -27,7 +27,10 @@ __version__ = "0.1.0"
 
 def __getattr__(name):
     if name in _HOME:
-        return getattr(importlib.import_module(f"radzoo.{_HOME[name]}"), name)
+        home = importlib.import_module(f"radzoo.{_HOME[name]}")
+        # Kept at once, for the import itself has put the module `predict` where the function of that name belongs.
+        globals().update({other: getattr(home, other) for other in _HOME if _HOME[other] == _HOME[name]})
+        return globals()[name]
     raise AttributeError(f"module 'radzoo' has no attribute {name!r}")
 
 

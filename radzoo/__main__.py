@@ -17,6 +17,7 @@ import tyro
 
 import radzoo
 from radzoo.errors import BadInput
+from radzoo.images import Input
 from radzoo.recipe import read_recipe, recipe_names
 from radzoo.registry import suggest
 
@@ -137,21 +138,27 @@ def weights_import(
     file: Positional[Path],
     model: str,
     tag: str,
+    input: Input,
     to: Path | None = None,
     top: bool = False,
+    licence_code: str = "unknown",
+    licence_weights: str = "unknown",
+    licence_data: str = "unknown",
 ):
-    """Turns a Keras file (`.h5` or `.weights.h5`) into safetensors with a manifest.
+    """Turns a Keras file (`.h5` or `.weights.h5`) into safetensors with a manifest, and says what was loaded.
 
     Args:
         file: the weights of `model`.
         model: registered name.
         tag: name of the weights, so that `model.tag` finds them.
+        input: the pixels that the weights expect; no file says so.
         to: folder for both files; the cache by default.
         top: the file holds the whole network of the paper.
     """
     from radzoo import weights
 
-    print(weights.import_file(file, model, tag, to=to, top=top))
+    licences = {"code": licence_code, "weights": licence_weights, "data": licence_data}
+    print(weights.import_file(file, model, tag, to=to or weights.cache(), input=input, top=top, licences=licences))
 
 
 def run(arguments: list[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sys
 import uuid
 import warnings
@@ -31,7 +32,7 @@ TRUSTED = (
 
 def extractor(model: keras.Model) -> keras.Model:
     """From the input of a `create_model(..., head="pool")` to its pooled features `(batch, channels)`."""
-    return keras.Model(model.inputs, model.get_layer("head_pool").output, name=f"{model.name}_features")
+    return keras.Model(model.input, model.get_layer("head_pool").output, name=f"{model.name}_features")
 
 
 def extract(model: keras.Model, store: Store, keys, *, batch: int, folder: Path | None = None, progress=True):
@@ -55,7 +56,7 @@ def extract(model: keras.Model, store: Store, keys, *, batch: int, folder: Path 
         part = absent[start : start + CHUNK * batch]
         images = batches(store, part, np.zeros((len(part), 1)), batch=batch)
         for key, row in zip(part, model.predict(images, verbose=0), strict=False):  # the last batch is padded
-            _write(paths[key], row)
+            _write(paths[key], row.astype("float32"))  # np.save cannot keep bfloat16
         bar.update(len(part))
     bar.close()
     return np.stack([np.load(paths[key]) for key in keys])
@@ -105,12 +106,14 @@ def choose(
 def patient_folds(labels, patients, *, task: str, seed: int, count: int = FOLDS) -> list[tuple[np.ndarray, np.ndarray]]:
     """Up to `count` pairs of training and validation positions, stratified by label, each patient in one fold."""
     patient, names = np.unique(np.asarray(patients), return_inverse=True)[::-1]
-    labels = np.hstack([labels, 1 - labels]) if task == "binary" else labels
+    labels = labels if task == "multiclass" else np.hstack([labels, 1 - labels])  # to lack a label is a class too
     kinds = np.zeros((len(names), labels.shape[1]))
     np.maximum.at(kinds, patient, labels)
     rarest = int(kinds.sum(0).min())
     if rarest < 2:
-        raise BadInput("a class has one patient in the training part: choosing a classifier needs at least two")
+        raise BadInput(
+            "a class (with or without a label) has one patient in the training part: choosing a classifier needs two"
+        )
     count = min(count, len(names) if task == "multilabel" else rarest)
     part = stratify(kinds, np.ones(len(names)), np.full(count, 1 / count), np.random.default_rng(seed))[patient]
     return [(np.flatnonzero(part != i), np.flatnonzero(part == i)) for i in range(count)]
@@ -189,38 +192,41 @@ def _fold_auc(classifier, features, target, labels, train, held_out) -> float:
 def _probability(classifier, features, *, scores: bool = False) -> np.ndarray:
     if scores and hasattr(classifier, "decision_function"):
         given = classifier.decision_function(features)
+        if given.ndim == 1 and classifier.classes_.dtype != bool:  # a multiclass task with two classes
+            given = np.stack([-given, given], axis=1)
     else:
         given = classifier.predict_proba(features)
-        if isinstance(given, list):  # a forest of several labels
-            given = np.stack([p[:, 1] if p.shape[1] > 1 else np.zeros(len(p)) for p in given], axis=1)
-        elif (
-            len(getattr(classifier, "classes_", ())) == 2 and given.shape[1] == 2 and np.ndim(classifier.classes_) == 1
-        ):
+        if isinstance(given, list):  # a forest of several labels; of a constant label it knows one class alone
+            pairs = zip(given, classifier.classes_, strict=True)
+            given = np.stack([p[:, 1] if len(known) > 1 else np.full(len(p), known[0]) for p, known in pairs], axis=1)
+        elif classifier.classes_.dtype == bool:  # binary, see `_target`
             given = given[:, 1]
     return given.reshape(len(features), -1)
 
 
 def _target(labels: np.ndarray, task: str) -> np.ndarray:
-    """Labels as scikit-learn wants them."""
+    """Labels as scikit-learn wants them; the type says whether two classes are one column of probabilities or two."""
     if task == "multilabel":
         return labels.astype(int)
-    return labels.argmax(1) if task == "multiclass" else labels[:, 0].astype(int)
+    return labels.argmax(1) if task == "multiclass" else labels[:, 0].astype(bool)
 
 
 def _digest(model: keras.Model, store: Store) -> str:
     digest = hashlib.sha256(json.dumps(asdict(store.spec), sort_keys=True).encode())
     for weight in model.weights:
         digest.update(weight.path.encode() + np.ascontiguousarray(weight).tobytes())
-    digest.update(model.to_json().encode())
+    digest.update(re.sub(r"_\d+\b", "", model.to_json()).encode())  # Keras numbers what has no name by its process
     return digest.hexdigest()[:16]
 
 
 def _write(path: Path, row: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:
             np.save(file, row)
         os.replace(temporary, path)
+    except OSError as error:
+        raise BadInput(f"cannot write to {path.parent}: {error.strerror}; make room, or set RADZOO_CACHE") from None
     finally:
         temporary.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 
 import keras
@@ -29,7 +30,13 @@ def load(tag_or_run: str | os.PathLike) -> tuple[keras.Model, weights.Manifest]:
     for name in ("model.keras", "manifest.json"):
         if not (folder / name).is_file():
             raise BadInput(f"{folder} has no {name}: expected the folder of a finished run, or weights as model.tag")
-    return keras.models.load_model(folder / "model.keras"), weights.read_manifest(folder / "manifest.json")
+    manifest = weights.read_manifest(folder / "manifest.json")
+    try:
+        return keras.models.load_model(folder / "model.keras"), manifest
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:  # Keras' words for a damaged file
+        raise BadInput(
+            f"{folder / 'model.keras'} cannot be read ({' '.join(str(error).split())}): copy it again"
+        ) from None
 
 
 def predict(run: str | os.PathLike, files, *, batch: int = 32, progress: bool = True) -> pd.DataFrame:
@@ -49,6 +56,8 @@ def predict(run: str | os.PathLike, files, *, batch: int = 32, progress: bool = 
     """
     from tqdm import tqdm
 
+    if not Path(run).is_dir():
+        raise BadInput(f"{run} is no folder: expected the folder of a finished run")
     model, manifest = load(run)
     files = [os.fspath(file) for file in files]
     if not files:
@@ -70,7 +79,8 @@ def _image(manifest: weights.Manifest, file: str) -> np.ndarray:
     try:
         return manifest.input.normalise(as_stored(manifest.input.read(file)))
     except BadInput as error:
-        raise BadInput(f"{os.path.basename(file)}: {error}") from None
+        name = os.path.basename(file)
+        raise BadInput(f"{name}: {str(error).removeprefix(f'{name}: ')}") from None
 
 
 def _table(files: list[str], probability: np.ndarray, manifest: weights.Manifest) -> pd.DataFrame:

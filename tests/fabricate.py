@@ -1,6 +1,6 @@
 """Little folders of pictures whose labels can be learned, weights for a tiny network, and one finished run for all.
 
-A picture is noise, with a bright disc or not and with bright stripes or not; a patient has several pictures of one kind.
+A picture is noise, with a bright disc or not and with bright stripes or not; a patient's pictures are of one kind.
 """
 
 import csv

@@ -37,10 +37,10 @@ def sample(count, shape=SHAPE, classes=1):
 def after_fit(model, task="binary", classes=1):
     """Path -> weight before and after one epoch; `fit` itself, since that is where frozen layers have moved before."""
     images, labels = sample(16, model.input_shape[1:], classes)
-    before = {weight.path: np.array(weight) for weight in model.weights}
+    before = {weight.path: np.array(weight.numpy()) for weight in model.weights}
     model.compile(keras.optimizers.Adam(1e-2), plain(labels, task))
     model.fit(images, labels, batch_size=8, epochs=1, verbose=0)
-    return {w.path for w in model.weights if not np.array_equal(before[w.path], np.array(w))}, before
+    return {w.path for w in model.weights if not np.array_equal(before[w.path], w.numpy())}, before
 
 
 ACTIVATIONS = {
@@ -57,7 +57,7 @@ def test_the_task_decides_the_activation(task, head):
     classes = 1 if task == "binary" else 3
     model = radzoo.create_model("squeezenet_tiny", SHAPE, classes=classes, task=task, head=head)
     assert [layer.name for layer in model.layers[-2:]] == ["head_logits", "head"]
-    both = keras.Model(model.inputs, [model.get_layer("head_logits").output, model.output])
+    both = keras.Model(model.input, [model.get_layer("head_logits").output, model.output])
     logits, outputs = map(np.asarray, both(sample(4)[0]))
     assert outputs.shape == (4, classes) and outputs.dtype == np.float32
     np.testing.assert_allclose(outputs, ACTIVATIONS[task](logits), rtol=1e-5)
@@ -115,7 +115,9 @@ def test_freezing_goes_by_the_graph_and_not_by_the_name():
     assert len(model.trainable_weights) == 11 * 4 + 2
 
 
-@pytest.mark.parametrize("below, near", [("stge2", ", did you mean stage2"), ("stage11", "stage1"), ("block3", "")])
+@pytest.mark.parametrize(
+    "below, near", [("stge2", ", did you mean stage2"), ("stage11", ", did you mean stage"), ("block3", "")]
+)
 def test_an_unknown_stage_raises(below, near):
     with pytest.raises(BadInput, match=f"freeze_below='{below}'{near}.*numbered has stem, stage1, .*, head"):
         freeze(numbered(), below)
@@ -205,7 +207,7 @@ def test_the_report_names_every_weight(shelf, way, adapted, fresh):
     given = weights.tensors(weights.find("mobilenet_v2_tiny.tests"), model)
     for weight in model.weights:
         if weight.path in report.loaded:
-            np.testing.assert_array_equal(np.array(weight), given[weight.path])
+            np.testing.assert_array_equal(weight.numpy(), given[weight.path])
 
 
 def test_input_spec_is_what_the_model_eats(shelf):
@@ -214,8 +216,10 @@ def test_input_spec_is_what_the_model_eats(shelf):
     pooled = []
     for way in ("repeat", "fold", "conv1x1"):
         spec = radzoo.input_spec("mobilenet_v2_tiny.tests", way)
-        model = radzoo.create_model("mobilenet_v2_tiny", spec.shape, classes=1, task="binary", weights="tests", channels=way)
-        network = keras.Model(model.inputs, model.get_layer("head_pool").output)
+        model = radzoo.create_model(
+            "mobilenet_v2_tiny", spec.shape, classes=1, task="binary", weights="tests", channels=way
+        )
+        network = keras.Model(model.input, model.get_layer("head_pool").output)
         pooled.append(np.asarray(network(spec(picture)[None])))
     for other in pooled[1:]:
         assert np.abs(other - pooled[0]).max() <= 1e-5 * np.abs(pooled[0]).max()
@@ -227,11 +231,15 @@ MADE_UP = {
     "caffe": {"scale": 255.0, "mean": (103.939, 116.779, 123.68), "std": (1.0,), "order": "bgr"},
     "plusminus": {"scale": 255.0, "mean": (127.5,), "std": (127.5,), "order": "rgb"},
 }
+# The depth of MobileNetV2 amplifies rounding: in float32 the unchanged RGB network is 1.2e-5 away from itself in
+# float64. With pixels 127 times larger than it was trained on (Caffe's) even the last bit of its kernels shows.
+ROUNDING = {"squeezenet": 1e-5, "mobilenet_v2_035": 3e-5}
+STEEP = [("mobilenet_v2_035", "caffe")]
 
 
-def real_maps(manifest, way, files, size=(224, 224)):
+def real_maps(manifest, way, files):
     """All feature maps of the real weights for real images, each way fed through its own spec."""
-    spec = dataclasses.replace(channels.adapted_spec(manifest.input, way), shape=(*size, channels.count(way)))
+    spec = channels.adapted_spec(manifest.input, way)
     image = keras.Input(spec.shape)
     features = registry.backbone(manifest.model, channels.entry(image, way, manifest.input), **manifest.overrides)
     model = keras.Model(image, features)
@@ -248,30 +256,46 @@ def chests(real_data, count):
     return sorted((Path(real_data) / "chest_nih14" / "images").glob("*.png"))[:: 378 // count][:count]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("preprocessing", MADE_UP)
-@pytest.mark.parametrize("name", ["squeezenet", "mobilenet_v2_035"])
-def test_fold_equals_repeat_on_real_weights_and_images(real_weights, real_data, name, preprocessing):
+def hold_fold_against_repeat(name, preprocessing, files, tolerance):
     manifest = weights.find("imagenet", name)
     manifest = dataclasses.replace(manifest, input=dataclasses.replace(manifest.input, **MADE_UP[preprocessing]))
-    files = chests(real_data, 4)
     rgb = real_maps(manifest, "rgb", files)  # three equal channels into the network as it is
     for way in ("repeat", "fold"):
         for ours, theirs in zip(real_maps(manifest, way, files), rgb, strict=True):
-            assert np.abs(ours - theirs).max() <= 1e-5 * np.abs(theirs).max()
-            assert np.abs(border(ours) - border(theirs)).max() <= 1e-5 * np.abs(border(theirs)).max()
+            assert np.abs(ours - theirs).max() <= tolerance * np.abs(theirs).max(), way
+            assert np.abs(border(ours) - border(theirs)).max() <= tolerance * np.abs(border(theirs)).max(), way
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["squeezenet", "mobilenet_v2_035"])
+@pytest.mark.parametrize("preprocessing", MADE_UP)
+@pytest.mark.parametrize("name", ROUNDING)
+def test_fold_equals_repeat_on_real_weights_and_images(real_weights, real_data, name, preprocessing):
+    hold_fold_against_repeat(name, preprocessing, chests(real_data, 4), ROUNDING[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preprocessing", MADE_UP)
+@pytest.mark.parametrize("name", ROUNDING)
+def test_fold_equals_repeat_without_rounding(real_weights, real_data, name, preprocessing):
+    """The same in float64, so that only the rounding of the folded kernel itself is left."""
+    keras.config.set_dtype_policy("float64")
+    try:
+        tolerance = ROUNDING[name] if (name, preprocessing) in STEEP else 1e-5
+        hold_fold_against_repeat(name, preprocessing, chests(real_data, 2), tolerance)
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ROUNDING)
 def test_models_ready_to_fit_agree_on_real_images(real_weights, real_data, name):
     files, pooled = chests(real_data, 4), {}
     for way in ("fold", "repeat"):
         spec = radzoo.input_spec(f"{name}.imagenet", way)
         model = radzoo.create_model(name, spec.shape, classes=1, task="binary", weights="imagenet", channels=way)
-        network = keras.Model(model.inputs, model.get_layer("head_pool").output)
+        network = keras.Model(model.input, model.get_layer("head_pool").output)
         pooled[way] = np.asarray(network(np.stack([spec(file) for file in files]), training=False))
-    assert np.abs(pooled["fold"] - pooled["repeat"]).max() <= 1e-5 * np.abs(pooled["repeat"]).max()
+    assert np.abs(pooled["fold"] - pooled["repeat"]).max() <= ROUNDING[name] * np.abs(pooled["repeat"]).max()
 
 
 @pytest.mark.slow

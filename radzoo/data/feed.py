@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import contextlib
+from dataclasses import asdict
 
 import numpy as np
 

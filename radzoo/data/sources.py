@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
-import uuid
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -67,17 +63,7 @@ def from_phantoms(data: Data, notes: list[str]) -> Data:
     """Fabricates the images, or takes those of an earlier run; `data` then names their index."""
     from radzoo.images import phantoms
 
-    kind = data.index.partition(":")[2]
-    folder = cache_folder() / "phantoms" / kind
-    if not (folder / "index.csv").exists():
-        temporary = folder.with_name(f".{kind}.{uuid.uuid4().hex}")  # an interrupted run leaves no half set behind
-        try:
-            phantoms.write(temporary, kind=kind)
-            with contextlib.suppress(OSError):  # another run was first: its images are the same
-                os.replace(temporary, folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-    index = folder / "index.csv"
+    index = phantoms.named_set(data.index.partition(":")[2], cache_folder() / "phantoms")
     columns = pd.read_csv(index, dtype=str, nrows=0).columns
     label = data.label
     if not set(label) <= set(columns):

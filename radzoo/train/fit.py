@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from radzoo.data import Store, batches
+from radzoo.errors import BadInput
 from radzoo.heads import freeze, statistics
 from radzoo.losses import balanced, plain
 from radzoo.metrics import auc
@@ -53,7 +54,7 @@ def fit(
         One row per epoch: phase, epoch, learning_rate, loss, val_loss, val_auc, seconds.
 
     Raises:
-        FloatingPointError: the loss is no longer finite.
+        BadInput: the loss is no longer finite.
     """
     loss = (balanced if recipe.class_weights else plain)(train.labels, task)
     history: list[dict] = []
@@ -123,7 +124,9 @@ def _epoch(model, recipe, train, validation, store, loss, epoch) -> dict:
         "seconds": round(time.perf_counter() - start, 2),
     }
     if not np.isfinite([row["loss"], row["val_loss"]]).all():
-        raise FloatingPointError(f"the loss is {row['loss']} in epoch {epoch + 1}: lower the learning rate")
+        raise BadInput(
+            f"the loss is {row['loss']} (validation {row['val_loss']}) in epoch {epoch + 1}: lower the learning rate"
+        )
     return row
 
 

@@ -74,8 +74,8 @@ def run(recipe: Recipe, *, name: str = "run", **overrides) -> Run:
             save(folder / "models" / ways[-1].name.replace(" ", "_"), ways[-1], index)
     measured = metrics(recipe, index, ways)
     write_tables(folder, recipe, index, ways, measured)
-    minutes = round((time.perf_counter() - start) / 60, 2)
-    write_json(folder / "environment.json", {**environment(recipe.seed), "repeatable": repeatable, "minutes": minutes, **weights_and_xla(ways)})
+    spent = {"repeatable": repeatable, "minutes": round((time.perf_counter() - start) / 60, 2)}
+    write_json(folder / "environment.json", environment(recipe.seed) | spent | weights_and_xla(ways))
     report.write(folder, lambda row: _picture(stores[first], keys[first], index, row))
     return Run(folder, measured)
 
@@ -131,7 +131,7 @@ def _train(recipe: Recipe, index: Index, model: str, way: str, spec: Input, stor
         result.xla = xla_state(network, recipe.jit)
         for part in PARTS[1:]:
             result.probability[part] = predict(network, store, parts[part].keys, recipe.batch)
-        result.network = keras.Model(network.inputs, network.outputs, name=model)  # without its optimizer
+        result.network = keras.Model(network.input, network.output, name=model)  # without its optimizer
         return result
     finally:
         keras.config.set_dtype_policy(policy)

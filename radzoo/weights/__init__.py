@@ -1,7 +1,7 @@
 """Weights: manifests that say what a file holds, the search for that file, and its way into a model."""
 
 from radzoo.weights.files import cache, fetch, locate, resolve, search_path
-from radzoo.weights.importing import import_file
+from radzoo.weights.importing import import_file, import_run
 from radzoo.weights.keras_files import read_keras, rename
 from radzoo.weights.load import Report, apply, load, probe, tensors, verify
 from radzoo.weights.manifest import File, Manifest, describe_lines, find, list_weights, read_manifest
@@ -18,6 +18,7 @@ __all__ = [
     "fetch",
     "find",
     "import_file",
+    "import_run",
     "list_weights",
     "load",
     "locate",

@@ -1,8 +1,9 @@
-"""Somebody else's Keras file as weights of radzoo: `radzoo weights import`."""
+"""Somebody else's Keras file, or a run of one's own, as weights of radzoo: `radzoo weights import`."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from radzoo.registry import build
 from radzoo.weights.files import file_hash
 from radzoo.weights.keras_files import read_keras, rename
 from radzoo.weights.load import assign, by_path, probe
-from radzoo.weights.manifest import LICENCES, File, Manifest, find, list_weights
-from radzoo.weights.tensor_files import digest, save
+from radzoo.weights.manifest import LICENCES, File, Manifest, find, list_weights, read_manifest
+from radzoo.weights.tensor_files import digest, read_safetensors, save
 
 
 def import_file(
@@ -47,13 +48,7 @@ def import_file(
     Raises:
         BadInput: unreadable file, tensors that do not fit the model, or a target that exists.
     """
-    if not tag or not all(part.isalnum() for part in tag.split("_")):
-        raise BadInput(f"tag {tag!r} came, expected letters, digits and underscores")
-    to, name = Path(to).expanduser(), f"{model}.{tag}"
-    target, described = to / f"{name}.safetensors", to / f"{name}.json"
-    for taken in (target, described):
-        if taken.exists():
-            raise BadInput(f"{taken} exists and is not overwritten: choose another tag or folder")
+    target, described = _targets(to, model, tag)
     unknown = set(licences or ()) - set(LICENCES)
     if unknown:
         raise BadInput(f"licence of {', '.join(sorted(unknown))} came, expected {', '.join(LICENCES)}")
@@ -66,19 +61,69 @@ def import_file(
     if not np.isfinite(answer):
         raise BadInput(f"{path} gives {answer} for the probe: its weights hold NaN or infinite values")
 
-    to.mkdir(parents=True, exist_ok=True)
     save(network, target)
     manifest = Manifest(
         format=1, model=model, tag=tag, task=task, input=input, top=top, data=data,
         classes=network.output_shape[-1] if top and classes is None else classes,
-        overrides=dict(overrides or {}),
-        files=(File(name=target.name, format="safetensors", bytes=target.stat().st_size, sha256=file_hash(target)),),
-        parameters=sum(int(np.prod(weight.shape)) for weight in network.weights),
-        tensors_sha256=digest({weight.path: np.asarray(weight) for weight in network.weights}),
-        probe=answer,
+        overrides=dict(overrides or {}), files=(), probe=answer,
         source=source or f"imported from {Path(path).name} (sha256 {file_hash(Path(path))})",
         licences={key: (licences or {}).get(key, "unknown") for key in LICENCES},
     )  # fmt: skip
+    return _write_manifest(manifest, network, target, described)
+
+
+def import_run(
+    run: str | os.PathLike, tag: str, *, to: str | os.PathLike, licences: dict[str, str], source: str, data: str
+) -> Path:
+    """Makes the backbone of a run's best network, without its head, weights that other recipes can start from.
+
+    Args:
+        run: folder of a finished run whose best way trained a network (not fixed features).
+        licences: of `code`, `weights` and `data`.
+        source, data: what the manifest says of the training and of its images.
+
+    Returns:
+        The path of the manifest.
+
+    Raises:
+        BadInput: no such run, a network with a learned adapter of channels, or a target that exists.
+    """
+    trained = read_manifest(Path(run) / "manifest.json")
+    if trained.metrics.get("way") == "features":
+        raise BadInput(f"the best way of {run} is fixed features: there is no trained network to import")
+    target, described = _targets(to, trained.model, tag)
+    network = build(trained.model, trained.input.shape, **trained.overrides)
+    named = read_safetensors(Path(run) / "weights.safetensors")
+    assign(network, {key: value for key, value in named.items() if not key.startswith("head")}, str(run))
+    save(network, target)
+    manifest = replace(
+        trained, tag=tag, top=False, files=(), licences=licences, source=source, data=data, probe=probe(network)
+    )
+    return _write_manifest(manifest, network, target, described)
+
+
+def _targets(to: str | os.PathLike, model: str, tag: str) -> tuple[Path, Path]:
+    """Where tensors and manifest go; neither may exist."""
+    if not tag or not all(part.isalnum() for part in tag.split("_")):
+        raise BadInput(f"tag {tag!r} came, expected letters, digits and underscores")
+    to = Path(to).expanduser()
+    targets = to / f"{model}.{tag}.safetensors", to / f"{model}.{tag}.json"
+    for taken in targets:
+        if taken.exists():
+            raise BadInput(f"{taken} exists and is not overwritten: choose another tag or folder")
+    to.mkdir(parents=True, exist_ok=True)
+    return targets
+
+
+def _write_manifest(manifest: Manifest, network, target: Path, described: Path) -> Path:
+    """Adds what only the written file can tell."""
+    file = File(name=target.name, format="safetensors", bytes=target.stat().st_size, sha256=file_hash(target))
+    manifest = replace(
+        manifest,
+        files=(file,),
+        parameters=sum(int(np.prod(weight.shape)) for weight in network.weights),
+        tensors_sha256=digest({weight.path: np.asarray(weight) for weight in network.weights}),
+    )
     temporary = described.with_name(f"{described.name}.new")
     temporary.write_text(manifest.to_json(), encoding="utf-8")
     os.replace(temporary, described)

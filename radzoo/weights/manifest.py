@@ -15,6 +15,7 @@ from radzoo.weights.files import search_path
 
 FORMATS = ("safetensors", "keras_h5", "keras_weights_h5")
 LICENCES = ("code", "weights", "data")
+RUN = "manifest.json"  # in a run folder
 # Licences that allow commercial use, by the names of spdx.org.
 COMMERCIAL = {
     "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC-BY-3.0", "CC-BY-4.0", "CC-BY-SA-4.0", "CC0-1.0", "ISC",
@@ -225,7 +226,8 @@ def _checked(manifest: Manifest, path: Path) -> Manifest:
         if not holds:
             raise BadInput(f"{path}: {message}")
 
-    demand(path.stem == manifest.name, f"it is for {manifest.name}, so its name must be {manifest.name}.json")
+    named = path.stem == manifest.name or path.name == RUN  # the manifest of a run is found by its folder
+    demand(named, f"it is for {manifest.name}, so its name must be {manifest.name}.json")
     demand(manifest.files, "'files' is empty: name at least one file")
     demand(set(manifest.licences) == set(LICENCES), f"'licences' must have the keys {', '.join(LICENCES)}")
     for file in manifest.files:

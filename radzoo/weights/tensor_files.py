@@ -24,6 +24,7 @@ def digest(named: dict[str, np.ndarray]) -> str:
 
 def save(model, path: str | os.PathLike) -> None:
     """Writes `model.weights`, keyed by `variable.path`, as safetensors; an existing file is never overwritten."""
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     path = Path(path)
@@ -36,9 +37,10 @@ def save(model, path: str | os.PathLike) -> None:
     try:
         save_file(named, temporary)
         os.replace(temporary, path)
-    except BaseException:
+    except (OSError, SafetensorError) as error:  # a full disk comes as either
+        raise BadInput(f"{path} was not written ({error}): free some space, or choose another folder") from None
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
 
 
 def read_safetensors(path: Path) -> dict[str, np.ndarray]:

@@ -1,10 +1,10 @@
 """Fabricated radiographs with physics one can defend, written as DICOM; nobody was exposed for them.
 
     thorax     the patient: an analytic thorax with its own variation, and how it stands in one exposure
-    bones, vessels, findings      what the beam meets on its way
+    organs, bones, vessels, findings      what the beam meets on its way
     beam       Beer-Lambert, scatter, quanta, blur and processing of four scanners that exist nowhere
     radiograph all of it, one image
-    files      DICOM files and the index
+    header, files      DICOM files and the index
 
 Findings are independent of one another, of anatomy and of the scanner; a patient's images share anatomy and findings.
 What is learnt here says nothing about patients: phantoms test software, not medicine.
@@ -20,8 +20,21 @@ import numpy as np
 
 from radzoo.errors import BadInput
 from radzoo.images.phantoms.findings import FINDINGS, PREVALENCE
+from radzoo.images.phantoms.header import FORMAT
 
-__all__ = ["FINDINGS", "KINDS", "PREVALENCE", "chest", "write"]
+__all__ = ["FINDINGS", "FORMAT", "KINDS", "PREVALENCE", "SETS", "chest", "named_set", "write"]
+
+# What `phantom:NAME` gives. The patients of the second set have no pneumothorax: it trains what the demo transfers.
+SETS = {
+    "chest": {"kind": "chest"},
+    "chest_pretraining": {
+        "kind": "chest",
+        "patients": 1200,
+        "seed": 1,
+        "findings": tuple(name for name in FINDINGS if name != "pneumothorax"),
+        "prevalence": {"mass": 0.25, "nodule": 0.3},
+    },
+}
 
 
 def chest(generator, *, size: int = 256, findings=()):
@@ -47,6 +60,19 @@ def _chest_images(plan, seed: int, size: int):
 
 
 KINDS = {"chest": _chest_images}
+
+
+def named_set(name: str, folder: str | os.PathLike) -> Path:
+    """Writes the set of `SETS` under `folder`, or reuses it there; the path of its `index.csv`.
+
+    Raises:
+        BadInput: no such set.
+    """
+    if name not in SETS:
+        near = difflib.get_close_matches(name, SETS, 1)
+        hint = f"did you mean phantom:{near[0]}? " if near else ""
+        raise BadInput(f"no set of phantoms is called {name!r}: {hint}there are phantom:{', phantom:'.join(SETS)}")
+    return write(Path(folder) / f"{name}-{FORMAT}", **SETS[name])
 
 
 def write(

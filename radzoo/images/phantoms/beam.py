@@ -2,8 +2,8 @@
 
 Primary     Beer-Lambert at one effective energy; mass attenuation coefficients from NIST SRD 126 (Hubbell & Seltzer),
             Table 4, ICRU-44 tissues. https://physics.nist.gov/PhysRefData/XrayMassCoef/tab4.html
-Geometry    point source at 1800 mm (DICOM PS3.3 C.8.11), rays labelled by where they cross the mid-coronal plane.
-Scatter     a fraction of the locally averaged primary, wide as what leaves the patient behind the grid.
+Geometry    point source at 1800 mm, rays labelled by where they cross the mid-coronal plane.
+Scatter     single scattering, T ln(1/T) of the primary T, widely blurred and thinned by the grid.
 Noise       Poisson in the number of absorbed quanta, then the detector's blur, then electronic noise.
 """
 
@@ -35,7 +35,7 @@ class Scanner:
         kvp: tube voltage; the effective energy behind a patient is taken as half of it, in keV.
         field: side of the square detector in mm; the pixel is `field / size`.
         quanta: absorbed quanta per mm^2 that the automatic exposure aims at behind the lungs.
-        scatter: scatter-to-primary ratio behind the grid, in units of the local mean primary.
+        scatter: scatter-to-primary ratio behind the grid, per optical depth of the patient.
         blur: sigma of the Gaussian point spread in mm (its MTF is exp(-2 (pi blur f)^2)).
         equalise: share of the coarse structure that the display processing takes away.
         sharpen: gain of the unsharp mask.
@@ -60,10 +60,10 @@ class Scanner:
 
 
 SCANNERS = (
-    Scanner("Lumen 400", "Fata Morgana", "DX", 120.0, 410.0, 40e3, 0.25, 0.5, 0.35, 0.5, 1.00, 14),
-    Scanner("Umbra S", "Castle in the Air", "DX", 140.0, 430.0, 25e3, 0.40, 0.7, 0.20, 0.9, 0.85, 12),
-    Scanner("Camera Lucida", "Fata Morgana", "CR", 110.0, 390.0, 9e3, 0.35, 1.0, 0.45, 0.7, 1.10, 12, 0.25),
-    Scanner("Negative One", "Utopia Imaging", "DX", 125.0, 400.0, 18e3, 0.30, 0.8, 0.30, 0.3, 0.95, 14, 1.0, True),
+    Scanner("Lumen 400", "Fata Morgana", "DX", 120.0, 410.0, 40e3, 0.08, 0.5, 0.35, 0.5, 1.00, 14),
+    Scanner("Umbra S", "Castle in the Air", "DX", 140.0, 430.0, 25e3, 0.13, 0.7, 0.20, 0.9, 0.85, 12),
+    Scanner("Camera Lucida", "Fata Morgana", "CR", 110.0, 390.0, 9e3, 0.12, 1.0, 0.45, 0.7, 1.10, 12, 0.25),
+    Scanner("Negative One", "Utopia Imaging", "DX", 125.0, 400.0, 18e3, 0.10, 0.8, 0.30, 0.3, 0.95, 14, 1.0, True),
 )
 
 
@@ -112,7 +112,9 @@ def ellipsoid(rays: Rays, centre, axes, tilt: float = 0.0) -> tuple[np.ndarray, 
     cos, sin = float(np.cos(tilt)), float(np.sin(tilt))
     p, q = rays.x / SOURCE_PLANE, rays.y / SOURCE_PLANE
     dx, dy = p * (SOURCE_PLANE - cz) - cx, q * (SOURCE_PLANE - cz) - cy
-    p, q, dx, dy = (p * cos + q * sin) / a, (q * cos - p * sin) / b, (dx * cos + dy * sin) / a, (dy * cos - dx * sin) / b
+    if tilt:
+        p, q, dx, dy = p * cos + q * sin, q * cos - p * sin, dx * cos + dy * sin, dy * cos - dx * sin
+    p, q, dx, dy = p / a, q / b, dx / a, dy / b
     square, linear, constant = p * p + q * q + 1 / c**2, p * dx + q * dy, dx * dx + dy * dy - 1
     root = np.sqrt(np.maximum(linear * linear - square * constant, 0)) / square
     middle = cz + linear / square
@@ -131,10 +133,11 @@ def expose(primary: np.ndarray, scanner: Scanner, generator: np.random.Generator
     """
     size = primary.shape[0]
     pixel = scanner.field / size
-    coarse = cv2.resize(primary, (32, 32), interpolation=cv2.INTER_AREA)
+    source = primary * -np.log(np.clip(primary, 1e-6, 1))  # what scatters once on its way: nothing in open air
+    coarse = cv2.resize(source, (32, 32), interpolation=cv2.INTER_AREA)
     coarse = cv2.GaussianBlur(coarse, (0, 0), SCATTER_WIDTH * 32 / scanner.field, borderType=cv2.BORDER_REPLICATE)
     scatter = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
-    beam = primary + np.float32(scanner.scatter) * np.minimum(scatter, 0.25)
+    beam = primary + np.float32(scanner.scatter) * np.maximum(scatter, 0)
     inside = beam[primary < 0.5]
     lung = float(np.percentile(inside if inside.size else beam, 75))
     quanta = exposure * scanner.quanta * pixel**2 / lung
@@ -153,5 +156,6 @@ def display(signal: np.ndarray, scanner: Scanner) -> np.ndarray:
     fine = density - cv2.GaussianBlur(density, (0, 0), 4 / pixel)
     level = density - np.float32(scanner.equalise) * (coarse - coarse.mean()) + np.float32(scanner.sharpen) * fine
     low, high = np.percentile(level[density > 0.8], (3, 97))
-    unit = (level - np.float32(low)) / np.float32(high - low) * 0.85 + 0.1
-    return np.sign(unit) * np.abs(unit) ** np.float32(scanner.gamma)
+    unit = (level - np.float32(low)) / np.float32(high - low)
+    film = 1 / (1 + np.exp(-4.5 * (unit - 0.5)))  # the S of a film's curve: most contrast is spent on the lungs
+    return film ** np.float32(scanner.gamma)

@@ -34,8 +34,8 @@ def ribs(thorax: Thorax, rays: Rays) -> np.ndarray:
         fall = 1.2 * np.maximum(course, 1e-3) ** 1.4
         pitch = thorax.rib_pitch + 2.5 * fall
         number = (rays.y - thorax.apex + 6 - (thorax.rib_drop - 15) * fall) / pitch
-        nearest = np.rint(number).astype(int)
-        shift = np.take(np.float32(thorax.rib_shift), nearest, mode="clip")
+        nearest = np.rint(number)
+        shift = np.take(np.float32(thorax.rib_shift), nearest.astype(int), mode="clip")
         distance = 0.9 * ((number - nearest) * pitch - shift)  # .9: the band's slope
         band = tube(distance, 6.5 if behind else 7.5, 1.6) / 2
         band *= (nearest >= 0) & (nearest < RIBS)
@@ -51,16 +51,19 @@ def spine(thorax: Thorax, rays: Rays, pose: Pose) -> np.ndarray:
     """Vertebral bodies with end plates, pedicles and spinous processes: a pattern that repeats with the ribs."""
     z = 0.75 * thorax.depth
     bend = thorax.spine_bend * np.sin(rays.y / 90) + z * pose.yaw
-    x = (rays.x - bend) / magnify(z)
+    near = np.abs(rays.x[0] - z * pose.yaw) < 60  # the columns to work on
+    x = ((rays.x[:, near] - bend) / magnify(z)).astype("float32")
     phase = (rays.y - thorax.apex + 6) / thorax.rib_pitch
     height = (phase - np.rint(phase)) * thorax.rib_pitch  # mm from the middle of a vertebra
     waist = 15 + np.clip((rays.y - thorax.apex) / 60, 0, 4) + 8 * (height / thorax.rib_pitch) ** 2
-    body = np.sqrt(np.maximum(1 - (x / waist) ** 4, 0)) * np.clip((9.6 - np.abs(height)) / 1.5 + 0.25, 0.25, 1)
+    body = np.sqrt(np.maximum(1 - np.square(x / waist) ** 2, 0)) * np.clip((9.6 - np.abs(height)) / 1.5 + 0.25, 0.25, 1)
     plates = np.exp(-((np.abs(height) - 8.6) ** 2) / 1.5) * np.clip((waist - np.abs(x)) / 2, 0, 1)
     ring = np.sqrt(((np.abs(x) - 10.5) / 3) ** 2 + ((height + 3) / 5) ** 2)
     pedicles = np.exp(-(((ring - 1) / 0.35) ** 2))
-    process = np.exp(-((x / 2.2) ** 4) - ((height - 6) / 6) ** 4)
-    return 0.4 * body + 0.25 * plates + 0.3 * pedicles + 0.35 * process
+    process = np.exp(-(np.square(x / 2.2) ** 2) - ((height - 6) / 6) ** 4)
+    mass = np.zeros((rays.y.size, rays.x.size), "float32")
+    mass[:, near] = 0.4 * body + 0.25 * plates + 0.3 * pedicles + 0.35 * process
+    return mass
 
 
 def clavicles(thorax: Thorax, rays: Rays, pose: Pose) -> np.ndarray:
@@ -80,7 +83,8 @@ def shoulders(thorax: Thorax, rays: Rays) -> np.ndarray:
     shape = (rays.y.size, rays.x.size)
     plate, rim = np.zeros(shape, "float32"), np.zeros(shape, "float32")
     w, top = thorax.width, thorax.apex
-    blade = [(w * 0.80, top + 6), (w * 0.93, top + 70), (w * 1.00, top + 122), (w * 1.10, top + 95), (w * 1.2, top + 40)]
+    blade = [(0.80, 6), (0.93, 70), (1.00, 122), (1.10, 95), (1.20, 40)]
+    blade = [(w * x, top + y) for x, y in blade]
     crest = [(w * 0.84, top + 24), (w * 1.1, top + 14), (w * 1.32, top + 4)]
     line = max(1, round(3.0 / rays.pixel))
     for side in (RIGHT, LEFT):

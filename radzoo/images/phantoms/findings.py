@@ -17,12 +17,12 @@ from radzoo.images.phantoms.vessels import lay, noise
 
 # Share of patients; `nodule` is the label that recipes learn unless told otherwise.
 PREVALENCE = {
-    "nodule": 0.40,
+    "nodule": 0.35,
     "mass": 0.15,
     "effusion": 0.25,
     "cardiomegaly": 0.25,
     "consolidation": 0.20,
-    "pneumothorax": 0.15,
+    "pneumothorax": 0.30,
 }
 FINDINGS = tuple(PREVALENCE)
 
@@ -74,8 +74,8 @@ def _nodules(generator, thorax: Thorax) -> list[Ball]:
     """One to four spheres of 6 to 30 mm, from part-solid to calcified."""
     balls = []
     for _ in range(generator.integers(1, 5)):
-        radius = float(generator.uniform(6, 30)) / 2
-        density = float(generator.uniform(0.8, 1.5))
+        radius = float(30 - 24 * generator.random() ** 2) / 2
+        density = float(generator.uniform(0.8, 1.7))
         balls.append(Ball(within(generator, thorax, radius), (radius,) * 3, 0.0, density, "nodule"))
     return balls
 

@@ -37,7 +37,7 @@ class Thorax:
     rib_shift: tuple[float, ...]  # each rib's own irregularity
     spine_bend: float
     clavicle: float  # rise from its inner to its outer end
-    lung_density: float  # g/cm^3 without the larger vessels
+    lung_density: float  # g/cm^3 without the larger vessels, full inspiration
     stomach: float  # size of the gastric bubble relative to its largest
     texture: int  # seed of vessels and parenchyma
 
@@ -103,8 +103,8 @@ def draw_thorax(generator: np.random.Generator, cardiomegaly: bool) -> Thorax:
         dome=size * between(70, 92),
         dome_step=between(6, 16),
         dome_rise=between(32, 48),
-        wall=between(14, 32),
-        breast=between(20, 65) * female,
+        wall=between(12, 28),
+        breast=between(15, 50) * female,
         ctr=wide if cardiomegaly else normal,
         heart_tilt=between(0.55, 0.85),
         mediastinum=between(22, 30),
@@ -113,7 +113,7 @@ def draw_thorax(generator: np.random.Generator, cardiomegaly: bool) -> Thorax:
         rib_shift=tuple(generator.uniform(-1.5, 1.5, 14).tolist()),
         spine_bend=between(-5, 5),
         clavicle=between(12, 34),
-        lung_density=between(0.20, 0.28),
+        lung_density=between(0.14, 0.21),
         stomach=between(0.3, 1.0),
         texture=int(generator.integers(2**31)),
     )

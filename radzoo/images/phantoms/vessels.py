@@ -7,6 +7,8 @@ approximate, which lets thousands of branches be drawn at once; those seen end-o
 
 from __future__ import annotations
 
+import itertools
+
 import cv2
 import numpy as np
 
@@ -14,10 +16,10 @@ from radzoo.images.phantoms.beam import Rays, magnify
 from radzoo.images.phantoms.thorax import LEFT, RIGHT, Pose, Thorax
 
 CALIBRES = (0.0, 1.1, 1.9, 3.0, 4.2, 9.0)  # mm, the classes of radius that share a blur
-TRUNKS, GENERATIONS = 9, 7
+TRUNKS, GENERATIONS = 8, 7
 FIELD = 256  # samples of the texture's side
 FIELD_PITCH = 1.7  # mm
-SPECTRUM = 3.0  # exponent of the texture's power spectrum, 1 / f^3 as in radiographs (Burgess 1999; Bochud et al. 1999)
+SPECTRUM = 3.0  # the power falls as 1 / f^3, taken over from mammograms (Burgess et al., Med Phys 2001)
 
 
 def tree(thorax: Thorax) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -32,7 +34,7 @@ def tree(thorax: Thorax) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         depth = generator.normal(0, 0.45, TRUNKS)
         start = np.array([side * 36.0, 6.0 if side == RIGHT else -5.0, 5.0]) + generator.normal(0, 4, (TRUNKS, 3))
         way = np.stack([side * np.cos(angle), np.sin(angle), depth], axis=1)
-        radius = generator.uniform(3.0, 5.2, TRUNKS)
+        radius = generator.uniform(2.6, 4.8, TRUNKS)
         for _ in range(GENERATIONS):
             way /= np.linalg.norm(way, axis=1, keepdims=True)
             length = radius * generator.uniform(3.5, 7, len(radius)) + 6
@@ -59,7 +61,7 @@ def blood(grown, rays: Rays, pose: Pose, place) -> np.ndarray:
     volume = np.pi * radii**2 * lengths * scale**2 / rays.pixel**2
     shape = (rays.y.size, rays.x.size)
     total = np.zeros(shape, "float32")
-    for low, high in zip(CALIBRES[:-1], CALIBRES[1:], strict=True):
+    for low, high in itertools.pairwise(CALIBRES):
         chosen = (radii > low) & (radii <= high)
         sharp = splat(column[chosen], row[chosen], volume[chosen], shape)
         sigma = np.hypot((low + min(high, 6.0)) / 4, 0.3) / rays.pixel
@@ -99,6 +101,4 @@ def lay(field: np.ndarray, rays: Rays, sink: float = 0.0) -> np.ndarray:
         [0, zoom, (rays.y[0, 0] - sink) / FIELD_PITCH + FIELD / 2],
     ]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(
-        field, np.array(move), (rays.x.size, rays.y.size), flags=flags, borderMode=cv2.BORDER_REFLECT
-    )
+    return cv2.warpAffine(field, np.array(move), (rays.x.size, rays.y.size), flags=flags, borderMode=cv2.BORDER_REFLECT)

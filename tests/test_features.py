@@ -1,0 +1,274 @@
+"""Fixed features: computed once, cached by weights; a classifier that training images alone choose."""
+
+import fabricate
+import keras
+import numpy as np
+import pytest
+import skops.io
+from keras import layers
+from sklearn.metrics import roc_auc_score
+
+from radzoo import features
+from radzoo.data import Store
+from radzoo.errors import BadInput
+from radzoo.images.input import Input
+
+SPEC = Input(shape=(16, 16, 1), mean=(0.5,), std=(0.25,))
+KINDS = ("logistic regression", "support vector machine", "random forest")
+TASKS = ("binary", "multiclass", "multilabel")
+
+
+def network(seed=0):
+    keras.utils.set_random_seed(seed)
+    x = image = keras.Input((16, 16, 1))  # without a name: Keras numbers it
+    x = layers.Conv2D(6, 3, activation="relu", name="stem_conv")(x)
+    x = layers.GlobalAveragePooling2D(name="head_pool")(x)
+    return keras.Model(image, layers.Dense(1, name="head_logits")(x), name="small")
+
+
+@pytest.fixture
+def stored(tmp_path, monkeypatch):
+    """A store of 22 pictures and their keys, and a cache of features that is still empty."""
+    monkeypatch.setenv("RADZOO_CACHE", str(tmp_path / "cache"))
+    index = fabricate.pictures(tmp_path / "pictures", patients=11)
+    store = Store(SPEC, tmp_path / "store")
+    return store, store.add(sorted(index.parent.glob("*.png")), progress=False)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Counts the images that networks are asked about."""
+    seen, original = [], keras.Model.predict
+
+    def predict(self, images, **options):
+        seen.append(sum(len(batch[0]) for batch in images))
+        return original(self, images, **options)
+
+    monkeypatch.setattr(keras.Model, "predict", predict)
+    return seen
+
+
+def test_features_are_the_pooled_maps(stored):
+    store, keys = stored
+    model = network()
+    got = features.extract(features.extractor(model), store, keys, batch=4, progress=False)
+    images = np.stack([SPEC.normalise(store[key]) for key in keys])
+    pooled = keras.Model(model.input, model.get_layer("head_pool").output)(images)
+    assert got.shape == (22, 6) and got.dtype == np.float32
+    np.testing.assert_allclose(got, pooled, rtol=1e-5, atol=1e-6)
+
+
+def test_the_backbone_runs_once_per_image(stored, calls):
+    store, keys = stored
+    model = features.extractor(network())
+    first = features.extract(model, store, keys[:10], batch=4, progress=False)
+    assert sum(calls) == 12  # ten, and two that fill the last batch
+    again = features.extract(model, store, keys[:10], batch=4, progress=False)
+    assert sum(calls) == 12
+    np.testing.assert_array_equal(first, again)
+    more = features.extract(model, store, keys[::-1], batch=4, progress=False)
+    assert sum(calls) == 12 + 12  # only the twelve that were not there
+    np.testing.assert_array_equal(more[::-1][:10], first)  # in the order that was asked for
+    reborn = features.extractor(network())  # another process would build it anew
+    features.extract(reborn, store, keys, batch=4, progress=False)
+    assert sum(calls) == 24
+
+
+def test_the_cache_is_keyed_by_weights_and_transform(stored, calls):
+    store, keys = stored
+    model = network()
+    first = features.extract(features.extractor(model), store, keys, batch=22, progress=False)
+    kernel = model.get_layer("stem_conv").kernel
+    value = kernel.numpy()
+    value[0, 0, 0, 0] += 0.5
+    kernel.assign(value)
+    second = features.extract(features.extractor(model), store, keys, batch=22, progress=False)
+    assert calls == [22, 22] and not np.array_equal(first, second)
+    brighter = Store(Input(shape=(16, 16, 1), mean=(0.4,), std=(0.25,)), store.folder)
+    third = features.extract(features.extractor(model), brighter, keys, batch=22, progress=False)
+    assert calls == [22, 22, 22] and not np.array_equal(second, third)
+
+
+def test_an_interrupted_extraction_keeps_what_was_done(stored, calls, monkeypatch):
+    store, keys = stored
+    model, counted = features.extractor(network()), keras.Model.predict
+
+    def interrupted(self, images, **options):
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return counted(self, images, **options)
+
+    monkeypatch.setattr(features, "CHUNK", 2)
+    monkeypatch.setattr(keras.Model, "predict", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        features.extract(model, store, keys, batch=4, progress=False)
+    monkeypatch.setattr(keras.Model, "predict", counted)
+    features.extract(model, store, keys, batch=4, progress=False)
+    assert calls == [8, 8, 8]  # 16 of 22 were there; six and two that fill the batch
+
+
+def test_mixed_precision_gives_float32_features(stored):
+    store, keys = stored
+    plain = features.extract(features.extractor(network()), store, keys, batch=22, progress=False)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        mixed = features.extract(features.extractor(network()), store, keys, batch=22, progress=False)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert mixed.dtype == np.float32
+    np.testing.assert_allclose(mixed, plain, atol=0.02 * np.abs(plain).max())
+
+
+def problem(task="binary", patients=40, images=3, shift=1.5, seed=0, labels=3):
+    """`(features, labels, patients)`: columns shifted by `shift` standard deviations where a label is set."""
+    rng = np.random.default_rng(seed)
+    owner = np.repeat(np.arange(patients), images)
+    if task == "multiclass":
+        truth = np.eye(labels, dtype="float32")[owner % labels]
+    else:
+        count = 1 if task == "binary" else labels
+        truth = ((owner[:, None] >> np.arange(count)) % 2).astype("float32")
+    values = rng.normal(size=(len(owner), 8)).astype("float32")
+    values[:, : truth.shape[1]] += shift * truth
+    return values, truth, np.array([f"p{i}" for i in owner])
+
+
+@pytest.fixture
+def only(monkeypatch):
+    """`only("random forest")` leaves the first candidate of that kind, and makes forests of 20 trees."""
+    every = features._candidates
+
+    def choose(*kinds):
+        def small(make):
+            return lambda folds: make(folds).set_params(n_estimators=20)
+
+        def some(task, class_weights, seed):
+            found = every(task, class_weights, seed)
+            names = [next(name for name in found if name.startswith(kind)) for kind in kinds]
+            return {name: small(found[name]) if "forest" in name else found[name] for name in names}
+
+        monkeypatch.setattr(features, "_candidates", some)
+
+    return choose
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_folds_share_no_patient(task):
+    _, labels, patients = problem(task)
+    folds = features.patient_folds(labels, patients, task=task, seed=0)
+    assert len(folds) == features.FOLDS
+    held_out = np.concatenate([held for _, held in folds])
+    np.testing.assert_array_equal(np.sort(held_out), np.arange(len(labels)))  # each image is held out once
+    for train, held in folds:
+        assert not set(patients[train]) & set(patients[held])
+        assert labels[held].any(0).all() and labels[train].any(0).all()  # stratified: every class in every fold
+
+
+def test_fewer_folds_for_a_rare_class():
+    labels = np.float32([1, 1, 0, 0, 0, 0, 0, 0])[:, None]
+    folds = features.patient_folds(labels, list("abcdefgh"), task="binary", seed=0)
+    assert len(folds) == 2 and all(labels[held].sum() == 1 for _, held in folds)
+    with pytest.raises(BadInput, match="one patient in the training part"):
+        features.patient_folds(labels, list("aabcdefg"), task="binary", seed=0)
+
+
+def test_choice_beats_chance_where_there_is_something_and_not_where_there_is_nothing():
+    values, labels, patients = problem(patients=60, shift=1.5)
+    choice = features.choose(values, labels, patients, task="binary", progress=False)
+    table = dict(choice.table)
+    assert len(table) == 9 and {name.split(",")[0] for name in table} == set(KINDS)
+    assert choice.detail in table and table[choice.detail] == max(table.values())
+    assert max(table.values()) > 0.8 and min(table.values()) > 0.6, table
+    fresh, truth, _ = problem(patients=60, shift=1.5, seed=1)
+    assert roc_auc_score(truth[:, 0], choice.probability(fresh)[:, 0]) > 0.8
+
+    noise, labels, patients = problem(patients=60, shift=0.0)
+    blind = features.choose(noise, labels, patients, task="binary", progress=False)
+    spread = np.sqrt((180 + 1) / (12 * 90 * 90))  # standard deviation of an AUC by chance, 90 against 90 images
+    assert all(abs(value - 0.5) < 4 * spread for _, value in blind.table)
+
+
+def test_patients_do_not_leak():
+    """Features that name the patient and nothing else: grouped folds must not profit from knowing the patient."""
+    rng = np.random.default_rng(0)
+    owner = np.repeat(np.arange(30), 6)
+    values = rng.normal(size=(30, 8))[owner] + 0.01 * rng.normal(size=(180, 8))
+    labels = rng.permutation(np.repeat([0.0, 1.0], 15))[owner][:, None]
+    candidate = features._candidates("binary", True, 0)["random forest, leaves of 1"]
+    grouped, leaky = (
+        np.mean([features._fold_auc(candidate(None), values, labels[:, 0].astype(bool), labels, *f) for f in folds])
+        for folds in (
+            features.patient_folds(labels, owner, task="binary", seed=0),
+            features.patient_folds(labels, np.arange(180), task="binary", seed=0),
+        )
+    )
+    assert leaky > 0.95 and grouped < 0.8
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("task, labels", [("binary", 1), ("multiclass", 2), ("multiclass", 3), ("multilabel", 2)])
+def test_probabilities(only, tmp_path, kind, task, labels):
+    """In 0..1, one column per class, right side up, and the same after a round trip through the file."""
+    only(kind)
+    values, truth, patients = problem(task, labels=labels)
+    choice = features.choose(values, truth, patients, task=task, progress=False)
+    assert choice.detail.startswith(kind)
+    probability = choice.probability(values)
+    assert probability.shape == truth.shape
+    assert probability.min() >= 0 and probability.max() <= 1
+    assert min(roc_auc_score(*pair) for pair in zip(truth.T, probability.T, strict=True)) > 0.7
+    if task == "multiclass":
+        np.testing.assert_allclose(probability.sum(1), 1, rtol=1e-6)
+    features.save_classifier(choice, tmp_path / "classifier.skops")
+    loaded = features.load_classifier(tmp_path / "classifier.skops")
+    assert loaded.detail == choice.detail
+    np.testing.assert_array_equal(loaded.probability(values[:5]), probability[:5])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_class_weights_lift_the_rare_class(only, kind):
+    only(kind)
+    values, _, patients = problem(patients=60, shift=0)
+    labels = (np.repeat(np.arange(60), 3) % 10 == 0).astype("float32")[:, None]
+    values[:, :1] += labels
+    mean = {}
+    for weighted in (True, False):
+        choice = features.choose(values, labels, patients, task="binary", class_weights=weighted, progress=False)
+        mean[weighted] = choice.probability(values)[labels[:, 0] == 1].mean()
+    # Platt's sigmoid is fitted to the real frequencies, so weights move the machine's border and not its probabilities
+    assert mean[True] > mean[False] or kind == "support vector machine"
+
+
+def test_the_same_choice_twice(only):
+    only(*KINDS)
+    values, labels, patients = problem("multiclass")
+    one, two = (features.choose(values, labels, patients, task="multiclass", seed=3, progress=False) for _ in range(2))
+    assert (one.detail, one.table) == (two.detail, two.table)
+    np.testing.assert_array_equal(one.probability(values), two.probability(values))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_label_that_almost_every_patient_has(only, kind):
+    """A fold without the two patients that lack it still has both kinds; with one such patient there is no way."""
+    only(kind)
+    values, labels, patients = problem("multilabel", labels=2)
+    labels[:, 1] = ~np.isin(patients, ["p7", "p8"])
+    choice = features.choose(values, labels, patients, task="multilabel", progress=False)
+    assert choice.probability(values).shape == (120, 2)
+    labels[:, 1] = patients != "p7"
+    with pytest.raises(BadInput, match=r"without a label.* has one patient"):
+        features.choose(values, labels, patients, task="multilabel", progress=False)
+
+
+class Stranger:
+    """Not scikit-learn's: a run folder must not be able to name it."""
+
+    def __init__(self):
+        self.value = 1
+
+
+def test_a_file_with_a_foreign_class_is_refused(tmp_path):
+    path = tmp_path / "classifier.skops"
+    skops.io.dump({"detail": "x", "classifier": Stranger()}, path)
+    with pytest.raises(BadInput, match=r"classifier.skops asks for test_features.Stranger, .* not loaded"):
+        features.load_classifier(path)

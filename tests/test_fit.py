@@ -1,0 +1,191 @@
+"""The training loop: when it stops, which weights it leaves, and that the same seed gives the same numbers."""
+
+import importlib
+
+import fabricate
+import keras
+import numpy as np
+import pytest
+
+import radzoo
+from radzoo.data import Store, settle_threads
+from radzoo.errors import BadInput
+from radzoo.heads import freeze
+from radzoo.images.input import Input
+from radzoo.losses import balanced
+from radzoo.metrics import auc
+from radzoo.recipe import Augment, Phase, Recipe
+from radzoo.train.fit import HISTORY, Part, fit, predict, xla_state
+
+loop = importlib.import_module("radzoo.train.fit")  # `radzoo.train.fit` the module, whatever the package exports
+settle_threads()  # before TensorFlow starts, as a run does
+SPEC = Input(shape=(32, 32, 1), mean=(0.5,), std=(0.25,))
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    """`(store, train, validation)`: 24 and 10 pictures with and without a disc."""
+    folder = tmp_path_factory.mktemp("fit")
+    index = fabricate.pictures(folder / "pictures", patients=17)
+    store = Store(SPEC, folder / "store")
+    keys = store.add([index.parent / row[0] for row in fabricate.rows(index)], progress=False)
+    labels = np.array([[float(row[2])] for row in fabricate.rows(index)], "float32")
+    return store, Part(keys[:24], labels[:24]), Part(keys[24:], labels[24:])
+
+
+def recipe(**changes):
+    return Recipe(**{"models": ("mobilenet_v2_tiny",), "batch": 8, "augment": Augment(shift=0.1), **changes})
+
+
+def network(seed=0, name="mobilenet_v2_tiny"):
+    keras.utils.set_random_seed(seed)
+    return radzoo.create_model(name, SPEC.shape, classes=1, task="binary")
+
+
+def train(parts, model, phases, frozen_norms=True, **changes):
+    store, train, validation = parts
+    return fit(model, recipe(**changes), phases, train, validation, store, task="binary", frozen_norms=frozen_norms)
+
+
+class Script:
+    """Takes the place of an epoch: sets every weight to the epoch's number, and answers with written values."""
+
+    def __init__(self, monkeypatch, *rows):
+        self.rows, self.began = list(rows), []
+        monkeypatch.setattr(loop, "_epoch", self)
+
+    def __call__(self, model, recipe, train, validation, store, loss, epoch):
+        self.began.append(float(np.ravel(model.get_layer("head_logits").kernel.numpy())[0]))
+        for weight in model.trainable_weights:
+            weight.assign(np.full(weight.shape, epoch + 1.0))
+        area, loss = self.rows[epoch]
+        return {"epoch": epoch + 1, "loss": loss, "val_loss": loss, "val_auc": area, "seconds": 0.0}
+
+
+def kernel(model):
+    return model.get_layer("head_logits").kernel.numpy().ravel()[0]
+
+
+def small():
+    image = keras.Input((4,), name="image")
+    x = keras.layers.Dense(3, name="stem_conv")(image)
+    return keras.Model(image, keras.layers.Dense(1, activation="sigmoid", name="head_logits")(x), name="small")
+
+
+def script_fit(phases):
+    some = Part([], np.float32([[0], [1]]))
+    model = small()
+    return model, fit(model, recipe(), phases, some, some, None, task="binary", frozen_norms=False)
+
+
+def test_stops_after_patience_and_keeps_the_best(monkeypatch):
+    Script(monkeypatch, (0.6, 0.9), (0.8, 0.7), (0.7, 0.5), (0.79, 0.6), (0.9, 0.1))
+    model, history = script_fit((Phase(epochs=9, learning_rate=1e-3, patience=2),))
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4]  # two epochs without a better one, the fifth never comes
+    assert kernel(model) == 2
+
+
+def test_of_equal_areas_the_lower_loss_is_better(monkeypatch):
+    Script(monkeypatch, (0.5, 0.9), (0.5, 0.7), (0.5, 0.8), (0.5, 0.7))
+    model, history = script_fit((Phase(epochs=9, learning_rate=1e-3, patience=2),))
+    assert len(history) == 4 and kernel(model) == 2
+
+
+def test_the_next_phase_starts_from_the_best_weights(monkeypatch):
+    script = Script(monkeypatch, (0.6, 0.9), (0.8, 0.7), (0.7, 0.8), (0.75, 0.6), (0.85, 0.6), (0.7, 0.6))
+    phases = (Phase(epochs=3, learning_rate=1e-2, patience=5), Phase(epochs=3, learning_rate=1e-3, patience=5))
+    model, history = script_fit(phases)
+    assert [row["phase"] for row in history] == [1, 1, 1, 2, 2, 2]
+    assert [row["learning_rate"] for row in history] == [1e-2] * 3 + [1e-3] * 3
+    assert script.began[1:] == [1, 2, 2, 4, 5]  # the fourth epoch begins with the weights of the second
+    assert kernel(model) == 5
+
+
+def test_a_second_phase_that_only_harms_is_undone(monkeypatch):
+    Script(monkeypatch, (0.9, 0.1), (0.6, 0.9), (0.7, 0.9), (0.8, 0.9))
+    phases = (Phase(epochs=1, learning_rate=1e-2), Phase(epochs=9, learning_rate=1e-3, patience=3))
+    model, history = script_fit(phases)
+    assert len(history) == 4 and kernel(model) == 1
+
+
+@pytest.fixture(scope="module")
+def trained(parts):
+    """Two phases on pictures: `(model, history)`."""
+    model = network()
+    phases = (Phase(epochs=2, learning_rate=1e-2, freeze_below="head"), Phase(epochs=2, learning_rate=1e-3))
+    return model, train(parts, model, phases)
+
+
+def test_history(trained):
+    _, history = trained
+    assert all(tuple(sorted(row)) == tuple(sorted(HISTORY)) for row in history)
+    assert [(row["phase"], row["epoch"]) for row in history] == [(1, 1), (1, 2), (2, 3), (2, 4)]
+    assert np.isfinite([list(row.values()) for row in history]).all()
+
+
+def test_the_model_is_that_of_the_best_epoch(trained, parts):
+    """Its AUC and its loss on validation, computed anew, stand in the history."""
+    model, history = trained
+    store, train, validation = parts
+    probability = predict(model, store, validation.keys, 8)
+    assert probability.shape == (10, 1)
+    best = max(history, key=lambda row: (row["val_auc"], -row["val_loss"]))
+    assert auc(validation.labels[:, 0], probability[:, 0]) == pytest.approx(best["val_auc"], abs=1e-12)
+    loss = np.mean(balanced(train.labels, "binary")(validation.labels, probability))
+    assert loss == pytest.approx(best["val_loss"], rel=1e-5)
+    images = np.stack([SPEC.normalise(store[key]) for key in validation.keys])
+    np.testing.assert_allclose(probability, model(images, training=False), rtol=1e-4, atol=1e-6)
+
+
+def test_the_same_seed_gives_the_same_numbers(trained, parts):
+    model, history = trained
+    again = network()
+    phases = (Phase(epochs=2, learning_rate=1e-2, freeze_below="head"), Phase(epochs=2, learning_rate=1e-3))
+    assert [{**row, "seconds": 0} for row in train(parts, again, phases)] == [{**row, "seconds": 0} for row in history]
+    for one, two in zip(model.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(one.numpy(), two.numpy(), err_msg=one.path)
+
+
+def test_it_learns(parts):
+    store, part, _ = parts
+    model = network(name="squeezenet_tiny")
+    history = fit(
+        model, recipe(augment=Augment()), (Phase(epochs=12, learning_rate=3e-3, patience=12),), part, part, store,
+        task="binary", frozen_norms=False,
+    )  # fmt: skip
+    assert max(row["val_auc"] for row in history) > 0.9
+    assert min(row["val_loss"] for row in history) < 0.8 * history[0]["val_loss"]
+
+
+def test_norms_that_move_though_frozen_are_noticed(monkeypatch):
+    Script(monkeypatch, (0.6, 0.9))
+    monkeypatch.setattr(loop, "freeze", lambda model, below, norms: freeze(model, below, norms=False))
+    x = image = keras.Input((4,), name="image")
+    x = keras.layers.BatchNormalization(name="stem_norm")(x)
+    model = keras.Model(image, keras.layers.Dense(1, name="head_logits")(x), name="small")
+    some = Part([], np.float32([[0], [1]]))
+    with pytest.raises(RuntimeError, match="frozen normalisation weights moved, the first is stem_norm/beta"):
+        fit(model, recipe(), (Phase(epochs=1, learning_rate=1.0),), some, some, None, task="binary", frozen_norms=True)
+
+
+def test_a_loss_that_is_no_number_is_one_clear_line(parts):
+    model = network(name="squeezenet_tiny")
+    with pytest.raises(BadInput, match=r"the loss is .*nan.* in epoch 1: lower the learning rate"):
+        train(parts, model, (Phase(epochs=2, learning_rate=1e30),), frozen_norms=False)
+
+
+@pytest.mark.parametrize("jit", ["auto", "off", "on"])
+def test_xla_state_says_what_was_asked_and_what_is(jit):
+    model = small()
+    model.compile("adam", "mse", jit_compile=loop.JIT[jit])
+    state = xla_state(model, jit)
+    assert state["on"] == (jit == "on")
+    assert {"auto": "no GPU", "off": "switched off", "on": "asked for"}[jit] in state["why"]
+
+
+def test_xla_state_names_the_layers_that_forbid_it():
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.RandomRotation(0.1, name="turn")(image)
+    model = keras.Model(image, keras.layers.Dense(1)(keras.layers.Flatten()(x)))
+    model.compile("adam", "mse", jit_compile="auto")
+    assert xla_state(model, "auto") == {"on": False, "why": "layers that cannot be compiled: turn"}
