@@ -33,6 +33,8 @@ HELP = """usage: radzoo COMMAND ...
 
 `radzoo COMMAND --help` says more. Errors in the input are one line, with exit code 2."""
 
+NO_TAG = "no weights named: `radzoo weights list` shows all tags, such as squeezenet.imagenet"
+
 
 def list_models(pattern: Positional[str] = "*", kind: str | None = None):
     """Lists models.
@@ -85,8 +87,19 @@ def predict(
     if out is None:
         print(text, end="")
     else:
-        with open(out, "x", encoding="utf-8") as file:
-            file.write(text)
+        _write(out, text)
+
+
+def _write(path: Path, text: str) -> None:
+    """A new file, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise BadInput(f"{path} was not written: {error.strerror}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def weights_list(pattern: Positional[str] = "*", commercial: bool = False):
@@ -121,6 +134,8 @@ def weights_fetch(tags: Positional[tuple[str, ...]], to: Path | None = None):
     """
     from radzoo import weights
 
+    if not tags:
+        raise BadInput(NO_TAG)
     for tag in tags:
         path, _ = weights.fetch(weights.find(tag), to)
         print(path)
@@ -130,6 +145,8 @@ def weights_verify(tags: Positional[tuple[str, ...]]):
     """Loads weights for good: hash, names, shapes, tensors, probe."""
     from radzoo import weights
 
+    if not tags:
+        raise BadInput(NO_TAG)
     for tag in tags:
         print(weights.verify(weights.find(tag)))
 

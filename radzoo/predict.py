@@ -62,6 +62,8 @@ def predict(run: str | os.PathLike, files, *, batch: int = 32, progress: bool = 
     files = [os.fspath(file) for file in files]
     if not files:
         raise BadInput("no image came: name at least one file")
+    if batch < 1:
+        raise BadInput(f"batch {batch} came, expected at least 1")
     classifier = Path(run) / "classifier.skops"
     choice = load_classifier(classifier) if classifier.is_file() else None
     parts = []

@@ -145,7 +145,7 @@ def read_recipe(name: str) -> tuple[Recipe, str]:
     space: dict = {"__name__": path.stem, "__file__": str(path)}
     try:
         exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), space)
-    except (SyntaxError, TypeError, NameError, ImportError, BadInput) as error:
+    except Exception as error:  # whatever a recipe raises is for its author to mend
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         line = lines[-1] if lines else getattr(error, "lineno", 1)
         raise BadInput(f"{path}, line {line}: {type(error).__name__}: {error}") from None

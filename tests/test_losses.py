@@ -77,6 +77,7 @@ def test_certainty_costs_a_finite_price(task):
     assert np.isfinite(wrong).all() and (wrong > 10).all() and (np.abs(right) < 1e-6).all()
 
 
+@pytest.mark.slow
 def test_on_jax():
     """The same numbers, and a finite gradient, compiled by the other backend in a process of its own."""
     script = """

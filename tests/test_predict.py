@@ -97,6 +97,8 @@ def test_load_gives_a_plain_model_and_its_manifest(run):
 
 def test_bad_input(run, tmp_path):
     files, _ = pictures_of(run, "features", "test")
+    with pytest.raises(BadInput, match="batch 0 came"):
+        radzoo.predict(run, files, batch=0)
     good = str(files[0])
     (tmp_path / "notes.png").write_text("no image")
     (tmp_path / "cut.png").write_bytes(files[0].read_bytes()[:300])

@@ -183,9 +183,7 @@ def test_the_report_needs_nothing_else(run):
     sources = re.findall(r"""(?:src|href|data|action)\s*=\s*["']([^"']*)""", page)
     assert sources and all(source.startswith(("data:", "#")) for source in sources)
     assert not re.search(r"@import|url\((?!['\"]?data:)", page)
-    assert "squeezenet_tiny" in page and str(run.parent) not in page.replace(
-        fabricate.content(run, "environment.json")["command"], ""
-    )
+    assert "squeezenet_tiny" in page
 
 
 def test_a_folder_that_exists_is_not_touched(run, pictures):
@@ -218,6 +216,7 @@ def test_folders_without_a_name_are_numbered(tmp_path, monkeypatch):
         ({"phases": ()}, "phase"),
         ({"scratch": Phase(epochs=0, learning_rate=1e-3)}, "epoch"),
         ({"models": ("squeezenet_tiny", "squeezenet_tiny")}, "twice"),
+        ({"ways": ("features", "features")}, "twice"),
         ({"size": 4}, "too small"),
         ({"split": (0.9, 0.1, 0.1)}, "sum to 1"),
     ],
@@ -352,7 +351,9 @@ def test_twice_the_same_run(pictures, tmp_path):
     for number in (1, 2):  # within one process, and in another
         target = tmp_path / str(number)
         target.mkdir()
-        subprocess.run([sys.executable, "-c", script, *arguments[:2], str(target)], check=True, capture_output=True)
+        command = [sys.executable, "-c", script, *arguments[:2], str(target)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-2000:]
     runs = [tmp_path / a / b for a in "12" for b in ("one", "two")]
     for name in ("predictions.csv", "split.csv", "metrics.json"):
         assert len({(run / name).read_bytes() for run in runs}) == 1, name

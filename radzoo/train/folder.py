@@ -41,6 +41,15 @@ def new_folder(out: str | None, name: str) -> Path:
 
 
 @contextmanager
+def naming(folder: Path):
+    """What goes wrong from here on leaves a folder behind: the message says where."""
+    try:
+        yield
+    except BadInput as error:
+        raise BadInput(f"{error}; what was finished before is in {folder}") from None
+
+
+@contextmanager
 def replacing(path: Path):
     """Yields a temporary path beside `path`, which takes its place when all went well; a full disk is one line."""
     temporary = path.with_name(f".{path.stem}.part{path.suffix}")

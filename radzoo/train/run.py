@@ -19,7 +19,7 @@ from radzoo.heads import create_reported, stages
 from radzoo.images import Input
 from radzoo.recipe import Recipe
 from radzoo.train.fit import Part, fit, predict, say, xla_state
-from radzoo.train.folder import environment, new_folder, write_csv, write_json
+from radzoo.train.folder import environment, naming, new_folder, write_csv, write_json
 from radzoo.train.outcome import PARTS, Way, metrics, positions, save, split_table, weights_and_xla, write_tables
 
 WITHOUT_WEIGHTS = Input(shape=(224, 224, 3), mean=(0.5,), std=(0.25,))
@@ -62,21 +62,24 @@ def run(recipe: Recipe, *, name: str = "run", **overrides) -> Run:
     keys = {model: np.array(stores[model].add(index.table["path"])) for model in recipe.models}
     first = recipe.models[0]
     index = assign_splits(index, stores[first].digests(keys[first]), recipe.data, recipe.seed)
+    for model in recipe.models:  # what does not fit is said before there is a folder
+        _network(recipe, index, model, specs[model], recipe.weights)
     folder = new_folder(recipe.out, name)
-    write_json(folder / "recipe.json", {"name": name, **dataclasses.asdict(recipe)})
-    write_csv(folder / "split.csv", split_table(index))
-    ways = []
-    for model in recipe.models:
-        parts = {p: Part(list(keys[model][here]), index.labels[here]) for p, here in positions(index).items()}
-        for way in recipe.ways:
-            say(f"{model} {way}: {', '.join(f'{len(part.keys)} {p}' for p, part in parts.items())} images")
-            ways.append(_train(recipe, index, model, way, specs[model], stores[model], parts))
-            save(folder / "models" / ways[-1].name.replace(" ", "_"), ways[-1], index)
-    measured = metrics(recipe, index, ways)
-    write_tables(folder, recipe, index, ways, measured)
-    spent = {"repeatable": repeatable, "minutes": round((time.perf_counter() - start) / 60, 2)}
-    write_json(folder / "environment.json", environment(recipe.seed) | spent | weights_and_xla(ways))
-    report.write(folder, lambda row: _picture(stores[first], keys[first], index, row))
+    with naming(folder):
+        write_json(folder / "recipe.json", {"name": name, **dataclasses.asdict(recipe)})
+        write_csv(folder / "split.csv", split_table(index))
+        ways = []
+        for model in recipe.models:
+            parts = {p: Part(list(keys[model][here]), index.labels[here]) for p, here in positions(index).items()}
+            for way in recipe.ways:
+                say(f"{model} {way}: {', '.join(f'{len(part.keys)} {p}' for p, part in parts.items())} images")
+                ways.append(_train(recipe, index, model, way, specs[model], stores[model], parts))
+                save(folder / "models" / ways[-1].name.replace(" ", "_"), ways[-1], index)
+        measured = metrics(recipe, index, ways)
+        write_tables(folder, recipe, index, ways, measured)
+        spent = {"repeatable": repeatable, "minutes": round((time.perf_counter() - start) / 60, 2)}
+        write_json(folder / "environment.json", environment(recipe.seed) | spent | weights_and_xla(ways))
+        report.write(folder, lambda row: _picture(stores[first], keys[first], index, row))
     return Run(folder, measured)
 
 
@@ -86,10 +89,15 @@ def _resolved(recipe: Recipe, overrides: dict) -> Recipe:
     recipe = dataclasses.replace(recipe, **overrides)
     if not recipe.models or not recipe.ways:
         raise BadInput("a recipe needs at least one model and one way")
+    for names in (recipe.models, recipe.ways):
+        if len(set(names)) < len(names):
+            raise BadInput(f"{', '.join(names)} came: a model or a way that is named twice would be trained twice")
     for model in recipe.models:
         registry.describe(model)
     if recipe.batch < 1 or recipe.bootstrap < 100:
         raise BadInput("batch must be at least 1 and bootstrap at least 100")
+    if not recipe.phases or min(phase.epochs for phase in (*recipe.phases, recipe.scratch)) < 1:
+        raise BadInput("a recipe needs at least one phase, and each phase (scratch too) at least one epoch")
     return recipe
 
 
