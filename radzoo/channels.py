@@ -75,7 +75,8 @@ def adapt(kernel: np.ndarray, channels: str | int, spec: Input) -> np.ndarray:
 
     `fold` is exact: with m and s the means over RGB of `mean` and `std`, the first slice is
     `sum_c W_c s / std_c` and the second, on the plane of ones, `sum_c W_c (m - mean_c) / std_c`. A count k repeats
-    the kernel's mean over RGB, times 3/k so that the response to a grey image keeps its size.
+    the kernel's mean over RGB, times 3/k so that the response to a grey image keeps its size. The result is float64:
+    the last rounding is that of the model's own dtype.
     """
     kernel = np.asarray(kernel, "float64")
     gain, offset = _per_channel(spec)
@@ -87,7 +88,7 @@ def adapt(kernel: np.ndarray, channels: str | int, spec: Input) -> np.ndarray:
     elif channels not in WAYS:
         number = count(channels)
         kernel = np.repeat(kernel.mean(-2, keepdims=True) * 3 / number, number, axis=-2)
-    return kernel.astype("float32")
+    return kernel
 
 
 def _per_channel(spec: Input) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,6 @@
 """The demo: a finding that the weights have never seen, learnt from about a hundred labelled patients.
 
-Chest radiographs are fabricated (phantoms), and so is the pneumothorax to be found. A small network that was trained
+Chest radiographs are fabricated (phantoms), and so is the consolidation to be found. A small network that was trained
 on phantoms with *other* findings (`recipes/phantom_pretraining.py`) is transferred in two ways, by fixed features and
 by fine-tuning, beside training from scratch on the same images.
 
@@ -17,7 +17,7 @@ RECIPE = Recipe(
         index="phantom:chest",
         image="file",
         patient="patient_id",
-        label=("pneumothorax",),
+        label=("consolidation",),
         split=(0.28, 0.14, 0.58),  # 67 patients to learn from, 33 for choices; the others make the test precise
     ),
     phases=(

@@ -1,7 +1,7 @@
 """Pretraining on chest phantoms: the weights that the demo transfers to a finding they have never seen.
 
-Fabricated images of 1,200 patients with nodules, masses, effusions, enlarged hearts and consolidations, but no
-pneumothorax; one network, five labels, from scratch. The shipped `mobilenet_v2_035.phantom_chest` is the backbone of
+Fabricated images of 1,200 patients with nodules, masses, effusions, enlarged hearts and pneumothoraces, but no
+consolidation; one network, five labels, from scratch. The shipped `mobilenet_v2_035.phantom_chest` is the backbone of
 this run (`recipes/RESULTS.md` has the commands). It is for demonstrations: it has never seen a patient.
 
 Expect   see recipes/RESULTS.md
@@ -20,7 +20,7 @@ RECIPE = Recipe(
         index="phantom:chest_pretraining",
         image="file",
         patient="patient_id",
-        label=("nodule", "mass", "effusion", "cardiomegaly", "consolidation"),
+        label=("nodule", "mass", "effusion", "cardiomegaly", "pneumothorax"),
         split=(0.8, 0.1, 0.1),
     ),
     scratch=Phase(epochs=24, learning_rate=2e-3, patience=8),

@@ -123,6 +123,7 @@ def test_multilabel_labels(csv):
         ("aabc", {}, "binary", "holds 3 values"),
         ("abd", {"classes": ("a", "b", "c")}, "auto", "holds 'd' in row 4 .*expected one of a, b, c"),
         (("0", "", "1", "nan"), {}, "auto", "no label in rows 3, 5 .*fill them in, or leave .*--data.where"),
+        (("0", "1", "maybe", "1"), {}, "auto", "holds 'maybe' in row 4 .*beside 0, 1: mend it"),
         ("1111", {}, "auto", "only the value '1' in all 4 rows"),
         (("1", "yes"), {}, "auto", "mean the same"),
     ],

@@ -58,6 +58,12 @@ def encode(cells: pd.DataFrame, data: Data, task: str, rows: Rows) -> tuple[np.n
     if task == "binary" or (task == "auto" and (two or data.positive is not None)):
         labels, name = _binary(column, values, data.positive, rows)
         return labels, (name,), "binary"
+    stray = [v for v in values if v.lower() not in TRUTH and not re.fullmatch(r"[-+]?\d+(\.\d+)?", v)]
+    if task == "auto" and not classes and stray and len(stray) < len(values):  # 0, 1 and a "maybe"
+        raise BadInput(
+            f"column '{column.name}' holds {stray[0]!r} in {rows(np.flatnonzero(column == stray[0]))} beside "
+            f"{', '.join(v for v in values if v not in stray)}: mend it, or pass --task multiclass"
+        )
     classes = classes or tuple(values)
     one_hot = column.to_numpy(object)[:, None] == np.array(classes, object)[None]
     return one_hot.astype("float32"), classes, "multiclass"

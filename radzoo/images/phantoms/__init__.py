@@ -24,15 +24,15 @@ from radzoo.images.phantoms.header import FORMAT
 
 __all__ = ["FINDINGS", "FORMAT", "KINDS", "PREVALENCE", "SETS", "chest", "named_set", "write"]
 
-# What `phantom:NAME` gives. The patients of the second set have no pneumothorax: it trains what the demo transfers.
+# What `phantom:NAME` gives. The patients of the second set have no consolidation: it trains what the demo transfers.
 SETS = {
     "chest": {"kind": "chest"},
     "chest_pretraining": {
         "kind": "chest",
         "patients": 1200,
         "seed": 1,
-        "findings": tuple(name for name in FINDINGS if name != "pneumothorax"),
-        "prevalence": {"mass": 0.25, "nodule": 0.3},
+        "findings": tuple(name for name in FINDINGS if name != "consolidation"),
+        "prevalence": {"mass": 0.25, "nodule": 0.3, "pneumothorax": 0.25},
     },
 }
 

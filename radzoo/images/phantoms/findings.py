@@ -21,8 +21,8 @@ PREVALENCE = {
     "mass": 0.15,
     "effusion": 0.25,
     "cardiomegaly": 0.25,
-    "consolidation": 0.20,
-    "pneumothorax": 0.30,
+    "consolidation": 0.30,
+    "pneumothorax": 0.20,
 }
 FINDINGS = tuple(PREVALENCE)
 
