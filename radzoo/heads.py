@@ -160,7 +160,7 @@ def freeze(model: keras.Model, below: str | None, *, norms: bool = True) -> list
 def statistics(model: keras.Model) -> dict[str, np.ndarray]:
     """Copies of all that frozen batch normalisation must keep: moving statistics, scale and offset, by path."""
     return {
-        weight.path: np.array(weight)
+        weight.path: np.array(keras.ops.convert_to_numpy(weight))
         for layer in model.layers
         if isinstance(layer, keras.layers.BatchNormalization)
         for weight in layer.weights

@@ -1,6 +1,5 @@
 """Reading an index: every mistake a user can make in it gets one clear line."""
 
-
 import numpy as np
 import pytest
 

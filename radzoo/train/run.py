@@ -26,6 +26,15 @@ WITHOUT_WEIGHTS = Input(shape=(224, 224, 3), mean=(0.5,), std=(0.25,))
 
 
 @dataclass(frozen=True)
+class View:
+    """The images of a run as one model sees them: `keys[i]` of the store is row i of the index."""
+
+    spec: Input
+    store: Store
+    keys: np.ndarray
+
+
+@dataclass(frozen=True)
 class Run:
     """A finished run: its folder, and the content of its `metrics.json`."""
 
@@ -54,33 +63,39 @@ def run(recipe: Recipe, *, name: str = "run", **overrides) -> Run:
     start = time.perf_counter()
     recipe = _resolved(recipe, overrides)
     repeatable = settle_threads()
-    specs = {model: _spec(recipe, model) for model in recipe.models}
-    if recipe.out is not None and Path(recipe.out).expanduser().exists():
-        raise BadInput(f"the run folder {recipe.out} exists and is never overwritten: choose another --out")
-    index = read_index(recipe.data, recipe.task)
-    stores = {model: Store(spec) for model, spec in specs.items()}
-    keys = {model: np.array(stores[model].add(index.table["path"])) for model in recipe.models}
-    first = recipe.models[0]
-    index = assign_splits(index, stores[first].digests(keys[first]), recipe.data, recipe.seed)
-    for model in recipe.models:  # what does not fit is said before there is a folder
-        _network(recipe, index, model, specs[model], recipe.weights)
+    index, views = _prepared(recipe)
     folder = new_folder(recipe.out, name)
     with naming(folder):
         write_json(folder / "recipe.json", {"name": name, **dataclasses.asdict(recipe)})
         write_csv(folder / "split.csv", split_table(index))
         ways = []
         for model in recipe.models:
-            parts = {p: Part(list(keys[model][here]), index.labels[here]) for p, here in positions(index).items()}
             for way in recipe.ways:
-                say(f"{model} {way}: {', '.join(f'{len(part.keys)} {p}' for p, part in parts.items())} images")
-                ways.append(_train(recipe, index, model, way, specs[model], stores[model], parts))
+                ways.append(_train(recipe, index, model, way, views[model]))
                 save(folder / "models" / ways[-1].name.replace(" ", "_"), ways[-1], index)
         measured = metrics(recipe, index, ways)
         write_tables(folder, recipe, index, ways, measured)
         spent = {"repeatable": repeatable, "minutes": round((time.perf_counter() - start) / 60, 2)}
         write_json(folder / "environment.json", environment(recipe.seed) | spent | weights_and_xla(ways))
-        report.write(folder, lambda row: _picture(stores[first], keys[first], index, row))
+        report.write(folder, lambda row: _picture(views[recipe.models[0]], index, row))
     return Run(folder, measured)
+
+
+def _prepared(recipe: Recipe) -> tuple[Index, dict[str, View]]:
+    """Everything that the user may have to mend, before there is a folder: files, labels, split, weights, sizes."""
+    specs = {model: _spec(recipe, model) for model in recipe.models}
+    if recipe.out is not None and Path(recipe.out).expanduser().exists():
+        raise BadInput(f"the run folder {recipe.out} exists and is never overwritten: choose another --out")
+    index = read_index(recipe.data, recipe.task)
+    views = {}
+    for model, spec in specs.items():
+        store = Store(spec)
+        views[model] = View(spec, store, np.array(store.add(index.table["path"])))
+    first = views[recipe.models[0]]
+    index = assign_splits(index, first.store.digests(first.keys), recipe.data, recipe.seed)
+    for model, spec in specs.items():
+        _network(recipe, index, model, spec, recipe.weights)
+    return index, views
 
 
 def _resolved(recipe: Recipe, overrides: dict) -> Recipe:
@@ -120,26 +135,17 @@ def _spec(recipe: Recipe, model: str) -> Input:
     return dataclasses.replace(spec, shape=(*size, spec.shape[-1]), window=window)
 
 
-def _train(recipe: Recipe, index: Index, model: str, way: str, spec: Input, store: Store, parts: dict) -> Way:
+def _train(recipe: Recipe, index: Index, model: str, way: str, view: View) -> Way:
     """Trains one network or one classifier; validation guides it, the test part is only predicted."""
+    parts = {part: Part(list(view.keys[here]), index.labels[here]) for part, here in positions(index).items()}
+    say(f"{model} {way}: {', '.join(f'{len(part.keys)} {name}' for name, part in parts.items())} images")
     keras.utils.set_random_seed(recipe.seed)
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(recipe.precision)
     try:
-        network, loaded = _network(recipe, index, model, spec, None if way == "scratch" else recipe.weights)
-        result = Way(model, way, spec, network, loaded=loaded)
-        if way == "features":
-            _fixed_features(result, recipe, index, store, parts)
-            return result
-        phases = (recipe.scratch,) if way == "scratch" else recipe.phases
-        result.history = fit(
-            network, recipe, phases, parts["train"], parts["validation"], store,
-            task=index.task, frozen_norms=way != "scratch", label=result.name,
-        )  # fmt: skip
-        result.xla = xla_state(network, recipe.jit)
-        for part in PARTS[1:]:
-            result.probability[part] = predict(network, store, parts[part].keys, recipe.batch)
-        result.network = keras.Model(network.input, network.output, name=model)  # without its optimizer
+        network, loaded = _network(recipe, index, model, view.spec, None if way == "scratch" else recipe.weights)
+        result = Way(model, way, view.spec, network, loaded=loaded)
+        (_fixed_features if way == "features" else _learned)(result, recipe, index, view.store, parts)
         return result
     finally:
         keras.config.set_dtype_policy(policy)
@@ -156,6 +162,19 @@ def _network(recipe: Recipe, index: Index, model: str, spec: Input, tag: str | N
     return network, loaded
 
 
+def _learned(result: Way, recipe: Recipe, index: Index, store: Store, parts: dict) -> None:
+    """Fine-tuning, or training from scratch."""
+    scratch, network = result.way == "scratch", result.network
+    result.history = fit(
+        network, recipe, (recipe.scratch,) if scratch else recipe.phases, parts["train"], parts["validation"], store,
+        task=index.task, frozen_norms=not scratch, label=result.name,
+    )  # fmt: skip
+    result.xla = xla_state(network, recipe.jit)
+    for part in PARTS[1:]:
+        result.probability[part] = predict(network, store, parts[part].keys, recipe.batch)
+    result.network = keras.Model(network.input, network.output, name=result.model)  # without its optimizer
+
+
 def _fixed_features(result: Way, recipe: Recipe, index: Index, store: Store, parts: dict) -> None:
     result.network = extractor(result.network)
     features = {p: extract(result.network, store, part.keys, batch=recipe.batch) for p, part in parts.items()}
@@ -170,7 +189,7 @@ def _fixed_features(result: Way, recipe: Recipe, index: Index, store: Store, par
         result.probability[part] = result.choice.probability(features[part])
 
 
-def _picture(store: Store, keys, index: Index, row: int) -> np.ndarray:
+def _picture(view: View, index: Index, row: int) -> np.ndarray:
     """The network's view of the image in row `row` of the index: `(h, w)` or `(h, w, 3)` in 0..1."""
-    image = store[keys[int(np.flatnonzero(index.table["row"].to_numpy() == row)[0])]]
+    image = view.store[view.keys[int(np.flatnonzero(index.table["row"].to_numpy() == row)[0])]]
     return image[..., 0] if image.shape[-1] == 1 else image
