@@ -85,8 +85,11 @@ def choose(
         labels: `(n, k)` as in `data.Index`.
         patients: `(n,)`; a patient is in one fold only.
 
+    A multilabel column that a single patient has (or lacks) cannot be held out and learned from at once: the support
+    vector machine, which needs that for its probabilities, is then left out, and the detail says so.
+
     Raises:
-        BadInput: a class has fewer than two patients, so that there is nothing to validate on.
+        BadInput: a class of a binary or multiclass task has fewer than two patients.
     """
     from tqdm import tqdm
 
@@ -94,29 +97,38 @@ def choose(
     target = _target(labels, task)
     scores = {}
     candidates = _candidates(task, class_weights, seed)
+    lone = _kinds(labels, patients, task).sum(0).min() < 2
+    if lone:
+        candidates = {name: make for name, make in candidates.items() if "support vector" not in name}
     for name, make in tqdm(candidates.items(), "classifiers", file=sys.stderr, disable=not progress):
         scores[name] = np.nanmean([_fold_auc(make(None), features, target, labels, *fold) for fold in folds])
     best = max(scores, key=scores.get)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fitted = candidates[best](folds).fit(features, target)
-    return Choice(best, fitted, tuple((name, float(score)) for name, score in scores.items()))
+    detail = f"{best} (no support vector machine tried: a label has a single patient)" if lone else best
+    return Choice(detail, fitted, tuple((name, float(score)) for name, score in scores.items()))
 
 
 def patient_folds(labels, patients, *, task: str, seed: int, count: int = FOLDS) -> list[tuple[np.ndarray, np.ndarray]]:
     """Up to `count` pairs of training and validation positions, stratified by label, each patient in one fold."""
-    patient, names = np.unique(np.asarray(patients), return_inverse=True)[::-1]
-    labels = labels if task == "multiclass" else np.hstack([labels, 1 - labels])  # to lack a label is a class too
-    kinds = np.zeros((len(names), labels.shape[1]))
-    np.maximum.at(kinds, patient, labels)
+    kinds = _kinds(labels, patients, task)
     rarest = int(kinds.sum(0).min())
-    if rarest < 2:
-        raise BadInput(
-            "a class (with or without a label) has one patient in the training part: choosing a classifier needs two"
-        )
-    count = min(count, len(names) if task == "multilabel" else rarest)
-    part = stratify(kinds, np.ones(len(names)), np.full(count, 1 / count), np.random.default_rng(seed))[patient]
+    if rarest < 2 and task != "multilabel":
+        raise BadInput("a class has one patient in the training part: choosing a classifier needs at least two")
+    count = min(count, len(kinds) if task == "multilabel" else rarest)
+    patient = np.unique(np.asarray(patients), return_inverse=True)[1]
+    part = stratify(kinds, np.ones(len(kinds)), np.full(count, 1 / count), np.random.default_rng(seed))[patient]
     return [(np.flatnonzero(part != i), np.flatnonzero(part == i)) for i in range(count)]
+
+
+def _kinds(labels, patients, task: str) -> np.ndarray:
+    """`(patients, kinds)`: which patients have which class; to lack a label is a class too."""
+    patient = np.unique(np.asarray(patients), return_inverse=True)[1]
+    labels = labels if task == "multiclass" else np.hstack([labels, 1 - labels])
+    kinds = np.zeros((patient.max() + 1, labels.shape[1]))
+    np.maximum.at(kinds, patient, labels)
+    return kinds
 
 
 def save_classifier(choice: Choice, path: Path) -> None:

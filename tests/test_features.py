@@ -247,15 +247,21 @@ def test_the_same_choice_twice(only):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_label_that_almost_every_patient_has(only, kind):
-    """A fold without the two patients that lack it still has both kinds; with one such patient there is no way."""
+    """A fold without the two patients that lack it still has both kinds."""
     only(kind)
     values, labels, patients = problem("multilabel", labels=2)
     labels[:, 1] = ~np.isin(patients, ["p7", "p8"])
     choice = features.choose(values, labels, patients, task="multilabel", progress=False)
     assert choice.probability(values).shape == (120, 2)
-    labels[:, 1] = patients != "p7"
-    with pytest.raises(BadInput, match=r"without a label.* has one patient"):
-        features.choose(values, labels, patients, task="multilabel", progress=False)
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_a_label_of_a_single_patient_leaves_the_support_vector_machine_out(has):
+    values, labels, patients = problem("multilabel", labels=2)
+    labels[:, 1] = (patients == "p7") == has
+    choice = features.choose(values, labels, patients, task="multilabel", progress=False)
+    assert "single patient" in choice.detail and not any("support vector" in name for name, _ in choice.table)
+    assert np.isfinite(choice.probability(values)).all() and choice.probability(values).shape == (120, 2)
 
 
 class Stranger:
