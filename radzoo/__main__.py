@@ -6,7 +6,9 @@ Keras is imported only by the commands that need it, so that the others answer a
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
+import importlib
 import io
 import os
 import re
@@ -82,12 +84,29 @@ def predict(
     """
     if out is not None and out.exists():
         raise BadInput(f"{out} exists and is never overwritten: choose another --out")
+    if out is not None and not out.parent.is_dir():
+        raise BadInput(f"{out} was not written: the folder {out.parent} does not exist")
+    _start_keras()
     table = radzoo.predict(run, files, batch=batch)
     text = table.to_csv(index=False, float_format="%.6g")
     if out is None:
         print(text, end="")
     else:
         _write(out, text)
+
+
+def _start_keras() -> None:
+    """Imports Keras without the start-up notes of TensorFlow's C++ side, which would drown the one line of an error."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        importlib.import_module("keras")
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
 
 
 def _write(path: Path, text: str) -> None:
@@ -113,7 +132,10 @@ def weights_list(pattern: Positional[str] = "*", commercial: bool = False):
 
     for name in weights.list_weights(pattern, commercial=commercial or None):
         manifest = weights.find(name)
-        here = "here" if weights.locate(manifest) else "not here"
+        try:
+            here = "here" if weights.locate(manifest) else "not here"
+        except BadInput:  # a file of that name with another hash
+            here = "damaged"
         licences = ", ".join(f"{key} {manifest.licences[key]}" for key in ("code", "weights", "data"))
         print(f"{name:<28} {here:<9} {licences}")
 
@@ -147,6 +169,7 @@ def weights_verify(tags: Positional[tuple[str, ...]]):
 
     if not tags:
         raise BadInput(NO_TAG)
+    _start_keras()
     for tag in tags:
         print(weights.verify(weights.find(tag)))
 
@@ -175,7 +198,9 @@ def weights_import(
     from radzoo import weights
 
     licences = {"code": licence_code, "weights": licence_weights, "data": licence_data}
-    print(weights.import_file(file, model, tag, to=to or weights.cache(), input=input, top=top, licences=licences))
+    _start_keras()
+    path = weights.import_file(file, model, tag, to=to or weights.cache(), input=input, top=top, licences=licences)
+    print("\n".join([f"written      {path}", *weights.describe_lines(weights.read_manifest(path))]))
 
 
 def run(arguments: list[str]) -> None:
@@ -191,6 +216,7 @@ def run(arguments: list[str]) -> None:
         type(recipe), fields, default=recipe, prog=f"radzoo run {name}", description=text,
         config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff),
     )  # fmt: skip
+    _start_keras()
     finished = radzoo.run(recipe, name=Path(name).stem)
     from radzoo.report import table
 
@@ -265,11 +291,16 @@ def main() -> None:
     except BadInput as error:
         print(f"radzoo: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:  # `radzoo list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"radzoo: the disk is full: {error.filename or 'a file'} was not written", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print("\nradzoo: stopped; what was finished is kept, and images and features are cached", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:  # `radzoo list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -224,7 +224,8 @@ def _target(labels: np.ndarray, task: str) -> np.ndarray:
 
 
 def _digest(model: keras.Model, store: Store) -> str:
-    digest = hashlib.sha256(json.dumps(asdict(store.spec), sort_keys=True).encode())
+    place = {"spec": asdict(store.spec), "pixels": store.folder.name, "backend": keras.backend.backend()}
+    digest = hashlib.sha256(json.dumps(place, sort_keys=True).encode())
     for weight in model.weights:
         digest.update(weight.path.encode() + np.ascontiguousarray(weight).tobytes())
     digest.update(re.sub(r"_\d+\b", "", model.to_json()).encode())  # Keras numbers what has no name by its process

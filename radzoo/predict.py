@@ -76,8 +76,6 @@ def predict(run: str | os.PathLike, files, *, batch: int = 32, progress: bool = 
 
 def _image(manifest: weights.Manifest, file: str) -> np.ndarray:
     """One normalised image, rounded as the store rounds the images of training."""
-    if not os.path.isfile(file.partition(".npz#")[0] + (".npz" if ".npz#" in file else "")):
-        raise BadInput(f"{file} does not exist")
     try:
         return manifest.input.normalise(as_stored(manifest.input.read(file)))
     except BadInput as error:

@@ -304,7 +304,7 @@ def test_run_then_predict(here, cli, fails):
     assert (code, nothing) == (0, "") and (here / "out.csv").read_text().splitlines() == [header, *rows]
     assert "exists and is never overwritten" in fails("predict", here / "run", *files, "--out", here / "out.csv")
     assert (here / "out.csv").read_text().splitlines() == [header, *rows]
-    assert "none.png does not exist" in fails("predict", here / "run", files[0], "none.png", "--out", here / "two.csv")
+    assert "none.png: no such file" in fails("predict", here / "run", files[0], "none.png", "--out", here / "two.csv")
     assert not (here / "two.csv").exists()
     assert "no/such" in fails("predict", here / "run", files[0], "--out", here / "no" / "such" / "three.csv")
     stack = here / "data" / "stack.npz"

@@ -108,7 +108,10 @@ def test_multiclass_labels(csv):
 def test_multilabel_labels(csv):
     index = csv("image,x,y\na.png,1,0\nb.png,1.0,1\n", label=("x", "y"))
     assert (index.task, index.classes, index.labels.tolist()) == ("multilabel", ("x", "y"), [[1, 0], [1, 1]])
-    assert csv(column("01"), task="multilabel").task == "multilabel"
+    with pytest.raises(BadInput, match="one label column came with --task multilabel"):
+        csv(column("01"), task="multilabel")
+    with pytest.raises(BadInput, match="'patient' collides"):
+        csv("image,patient,y\na.png,1,0\nb.png,1,1\n", label=("patient", "y"))
 
 
 @pytest.mark.parametrize(
@@ -257,14 +260,16 @@ def test_bad_npz(npz, tmp_path):
 def test_phantoms(monkeypatch, tmp_path):
     from radzoo.images import phantoms
 
-    monkeypatch.setitem(phantoms.SETS, "chest", {"kind": "chest", "patients": 4, "size": 64})
+    monkeypatch.setitem(phantoms.SETS, "chest", {"kind": "chest", "patients": 4, "size": 64, "seed": 3})
     monkeypatch.setenv("RADZOO_CACHE", str(tmp_path))
     data = {"index": "phantom:chest", "image": "picture", "patient": "who"}  # a recipe's own columns are no matter
-    index = read_index(Data(**data, label="effusion"), "multilabel")
-    assert index.synthetic and index.notes == () and index.classes == ("effusion",)
+    index = read_index(Data(**data, label=("effusion", "mass")))
+    assert index.synthetic and index.notes == () and index.classes == ("effusion", "mass")
     assert set(index.table["patient"]) == {f"phantom-000{i}" for i in (1, 2, 3, 4)}
     assert all(path.endswith(".dcm") for path in index.table["path"])
-    index = read_index(Data(**data, label="tb"), "multilabel")
+    with pytest.raises(BadInput, match="no label 'nodul', did you mean nodule"):
+        read_index(Data(**data, label="nodul"))
+    index = read_index(Data(**data, label="tb"))
     assert index.classes == ("nodule",) and "no label tb: the label is nodule" in index.notes[0]
     with pytest.raises(BadInput, match=r"'knee'.* phantom:chest"):
         read_index(Data(index="phantom:knee"))

@@ -106,7 +106,7 @@ def test_bad_input(run, tmp_path):
     np.savez(tmp_path / "stack.npz", images=np.zeros((2, 8, 8), "uint8"))
     for arguments, message in [
         ((run, []), "no image came"),
-        ((run, [good, tmp_path / "none.png"]), r"none.png does not exist"),
+        ((run, [good, tmp_path / "none.png"]), r"none.png: no such file"),
         ((run, [tmp_path / "none.npz#images/0"]), r"none.npz.* does not exist"),
         ((run, [tmp_path / "stack.npz#images/7"]), "there is no image 7"),
         ((run, [tmp_path / "stack.npz#images/1"]), "all pixels are equal"),

@@ -72,10 +72,16 @@ def settle_threads() -> bool:
     Operations that finish in another order add up gradients in another order. Each may still use all cores.
 
     Returns:
-        Whether it holds; False with a GPU, or where TensorFlow had already started with more threads.
+        Whether it holds; False with a GPU, on another backend than TensorFlow (there it is not known), or where
+        TensorFlow had already started with more threads.
     """
+    import keras
     import tensorflow as tf
 
+    if keras.backend.backend() != "tensorflow":  # TensorFlow only feeds: it must not take the GPU's memory
+        with contextlib.suppress(RuntimeError):
+            tf.config.set_visible_devices([], "GPU")
+        return False
     if tf.config.list_physical_devices("GPU"):
         return False
     with contextlib.suppress(RuntimeError):  # too late

@@ -12,6 +12,7 @@ from radzoo.errors import BadInput
 from radzoo.recipe import Data
 
 TRUTH = {"1": 1, "true": 1, "yes": 1, "0": 0, "false": 0, "no": 0}
+RESERVED = ("row", "patient", "split", "model", "way", "file", "called")
 MISSING = ("", "nan", "na", "n/a", "null")
 
 Rows = Callable[[np.ndarray], str]  # positions to the words that name these rows to the user
@@ -36,7 +37,10 @@ def encode(cells: pd.DataFrame, data: Data, task: str, rows: Rows) -> tuple[np.n
                 f"column '{name}' has no label in {rows(empty)}: fill them in, or leave these rows out with "
                 f"--data.where \"{name} != '{cells[name].iloc[empty[0]]}'\""
             )
-    if task == "multilabel" or (task == "auto" and cells.shape[1] > 1):
+    for name in (*cells, *data.classes):
+        if name in RESERVED:
+            raise BadInput(f"a label called {name!r} collides with a column of the run's tables: rename it")
+    if cells.shape[1] > 1 and task in ("multilabel", "auto"):
         return _multilabel(cells, rows), tuple(cells), "multilabel"
     if cells.shape[1] > 1:
         raise BadInput(f"{cells.shape[1]} label columns came, {task} takes one: pass --task multilabel or one column")
@@ -54,6 +58,8 @@ def encode(cells: pd.DataFrame, data: Data, task: str, rows: Rows) -> tuple[np.n
             f"column '{column.name}' holds only the value {values[0]!r} in all {len(column)} rows: "
             "learning needs at least two, choose another --data.label or --data.where"
         )
+    if task == "multilabel":
+        raise BadInput("one label column came with --task multilabel: name several columns, or leave --task out")
     two = len(classes or values) == 2 or {v.lower() for v in values} <= set(TRUTH)
     if task == "binary" or (task == "auto" and (two or data.positive is not None)):
         labels, name = _binary(column, values, data.positive, rows)

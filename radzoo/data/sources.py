@@ -12,6 +12,7 @@ import pandas as pd
 from radzoo.data.store import cache_folder
 from radzoo.errors import BadInput
 from radzoo.recipe import Data
+from radzoo.registry import suggest
 
 NPZ_PARTS = ("train", "val", "test")
 
@@ -65,8 +66,13 @@ def from_phantoms(data: Data, notes: list[str]) -> Data:
 
     index = phantoms.named_set(data.index.partition(":")[2], cache_folder() / "phantoms")
     columns = pd.read_csv(index, dtype=str, nrows=0).columns
-    label = data.label
-    if not set(label) <= set(columns):
+    label, absent = data.label, [name for name in data.label if name not in columns]
+    if absent and (len(absent) < len(label) or suggest(absent[0], columns)):  # a slip, not a recipe of other images
+        raise BadInput(
+            f"the phantoms have no label {absent[0]!r}{suggest(absent[0], columns)}: "
+            f"they have {', '.join(columns[4:-1])}"
+        )
+    if absent:
         label = ("nodule",)
         notes.append(f"The phantoms have no label {', '.join(data.label)}: the label is nodule instead.")
     return replace(data, index=str(index), image="file", patient="patient_id", label=label)

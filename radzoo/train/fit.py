@@ -88,7 +88,7 @@ def predict(model: keras.Model, store: Store, keys: list[str], batch: int) -> np
 
 def xla_state(model: keras.Model, jit: str) -> dict:
     """`{"on": bool, "why": str}`: whether the compiled `model` really trains under XLA, and why (not)."""
-    if keras.backend.backend() == "jax":
+    if model.jit_compile and keras.backend.backend() == "jax":
         return {"on": True, "why": "the JAX backend compiles every step with XLA"}
     if model.jit_compile:
         return {"on": True, "why": "asked for" if jit == "on" else "Keras found a GPU and no layer that forbids it"}

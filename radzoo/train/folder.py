@@ -71,11 +71,11 @@ def write_json(path: Path, content) -> None:
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
     with replacing(path) as temporary:
-        table.to_csv(temporary, index=False)  # all digits: a probability stays on its side of the threshold
+        table.to_csv(temporary, index=False)  # all digits: nothing crosses a threshold
 
 
 def environment(seed: int) -> dict:
-    """Versions, device, command and commit of this process; no user name, no host name."""
+    """Versions, device, command and commit of this process; no host name. The command is as it was typed, paths included."""
     import keras
 
     versions = {"python": platform.python_version()}

@@ -94,7 +94,7 @@ def _comparisons(index: Index, ways: list[Way], test, patients, common) -> list[
     ]
 
 
-def save(folder: Path, way: Way, index: Index) -> None:
+def save(folder: Path, way: Way) -> None:
     """`model.keras`, `weights.safetensors`, and for fixed features `classifier.skops`."""
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / "model.keras") as temporary:
@@ -113,7 +113,7 @@ def write_tables(folder: Path, recipe: Recipe, index: Index, ways: list[Way], me
     write_csv(folder / "predictions.csv", _predictions(index, ways))
     for way, row in zip(ways, measured["rows"], strict=False):
         own = folder / "models" / way.name.replace(" ", "_")
-        text = _manifest(recipe, index, way, row).to_json()
+        text = _manifest(recipe, index, way, row, own / "weights.safetensors").to_json()
         with replacing(own / "manifest.json") as temporary:
             temporary.write_text(text, encoding="utf-8")
         if (way.model, way.way) == (measured["best"]["model"], measured["best"]["way"]):
@@ -122,14 +122,20 @@ def write_tables(folder: Path, recipe: Recipe, index: Index, ways: list[Way], me
                     shutil.copyfile(file, temporary)
 
 
-def _manifest(recipe: Recipe, index: Index, way: Way, row: dict) -> weights.Manifest:
+def _manifest(recipe: Recipe, index: Index, way: Way, row: dict, file: Path) -> weights.Manifest:
     """What the trained weights are: the same kind of manifest as of any other weights."""
     source = "from scratch" if way.way == "scratch" else f"{recipe.weights}, {way.way}"
+    origin = weights.find(recipe.weights, way.model) if recipe.weights else None
     licences = {"code": "Apache-2.0", "weights": "unknown", "data": "unknown"}
+    if origin and way.way != "scratch":  # what was learnt before comes under its own terms; of the user's we know none
+        licences["weights"] = f"unknown (made from {origin.name}: {origin.licences['weights']})"
     test = row["test"]["auc"]
     return weights.Manifest(
         format=1, model=way.model, tag="run", task=index.task, classes=index.classes, input=way.spec, top=False,
-        files=(weights.File(name="weights.safetensors", format="safetensors"),),
+        overrides=origin.overrides if origin else {},
+        files=(weights.File(
+            name=file.name, format="safetensors", bytes=file.stat().st_size, sha256=weights.file_hash(file)
+        ),),
         parameters=sum(int(np.prod(weight.shape)) for weight in way.network.weights),
         source=f"trained by radzoo run ({source})", data=Path(recipe.data.index).name, licences=licences,
         metrics={"way": way.way, "thresholds": row["validation"]["thresholds"], "test_auc": test},
@@ -154,7 +160,7 @@ def _predictions(index: Index, ways: list[Way]) -> pd.DataFrame:
 
 
 def _columns(classes, values) -> pd.DataFrame:
-    return pd.DataFrame(values, columns=list(classes))
+    return pd.DataFrame(np.asarray(values, float if values.dtype.kind == "f" else int), columns=list(classes))
 
 
 def weights_and_xla(ways: list[Way]) -> dict:

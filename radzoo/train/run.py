@@ -66,18 +66,18 @@ def run(recipe: Recipe, *, name: str = "run", **overrides) -> Run:
     index, views = _prepared(recipe)
     folder = new_folder(recipe.out, name)
     with naming(folder):
-        write_json(folder / "recipe.json", {"name": name, **dataclasses.asdict(recipe)})
+        write_json(folder / "recipe.json", {"name": name, **dataclasses.asdict(recipe), "task": index.task})
         write_csv(folder / "split.csv", split_table(index))
         ways = []
         for model in recipe.models:
             for way in recipe.ways:
                 ways.append(_train(recipe, index, model, way, views[model]))
-                save(folder / "models" / ways[-1].name.replace(" ", "_"), ways[-1], index)
+                save(folder / "models" / ways[-1].name.replace(" ", "_"), ways[-1])
         measured = metrics(recipe, index, ways)
         write_tables(folder, recipe, index, ways, measured)
         spent = {"repeatable": repeatable, "minutes": round((time.perf_counter() - start) / 60, 2)}
         write_json(folder / "environment.json", environment(recipe.seed) | spent | weights_and_xla(ways))
-        report.write(folder, lambda row: _picture(views[recipe.models[0]], index, row))
+        report.write(folder, lambda row: _picture(views[measured["best"]["model"]], index, row))
     return Run(folder, measured)
 
 
@@ -109,8 +109,15 @@ def _resolved(recipe: Recipe, overrides: dict) -> Recipe:
             raise BadInput(f"{', '.join(names)} came: a model or a way that is named twice would be trained twice")
     for model in recipe.models:
         registry.describe(model)
-    if recipe.batch < 1 or recipe.bootstrap < 100:
-        raise BadInput("batch must be at least 1 and bootstrap at least 100")
+    if recipe.batch < 1 or recipe.bootstrap < 100 or recipe.seed < 0:
+        raise BadInput("batch must be at least 1, bootstrap at least 100, seed at least 0")
+    if recipe.size is not None and recipe.size < 1:
+        raise BadInput(f"size {recipe.size} came, expected the side of the square input in pixels")
+    augment = recipe.augment
+    if not (0 <= augment.zoom < 1 and 0 <= augment.shift < 1 and 0 <= augment.contrast < 1):
+        raise BadInput(f"{augment} came: shift, zoom and contrast are parts of 1, from 0 to below 1")
+    if min(phase.learning_rate for phase in (*recipe.phases, recipe.scratch)) <= 0:
+        raise BadInput("each learning rate must be above 0")
     if not recipe.phases or min(phase.epochs for phase in (*recipe.phases, recipe.scratch)) < 1:
         raise BadInput("a recipe needs at least one phase, and each phase (scratch too) at least one epoch")
     return recipe
@@ -145,6 +152,7 @@ def _train(recipe: Recipe, index: Index, model: str, way: str, view: View) -> Wa
     try:
         network, loaded = _network(recipe, index, model, view.spec, None if way == "scratch" else recipe.weights)
         result = Way(model, way, view.spec, network, loaded=loaded)
+        say(str(loaded or f"{model}: random weights"))
         (_fixed_features if way == "features" else _learned)(result, recipe, index, view.store, parts)
         return result
     finally:
@@ -154,7 +162,8 @@ def _train(recipe: Recipe, index: Index, model: str, way: str, view: View) -> Wa
 def _network(recipe: Recipe, index: Index, model: str, spec: Input, tag: str | None) -> tuple:
     """The model ready to fit, and the report of its weights (None from scratch)."""
     arguments = {"classes": len(index.classes), "task": index.task, "channels": recipe.channels}
-    network, loaded = create_reported(model, spec.shape, weights=tag, **arguments)
+    overrides = weights.find(recipe.weights, model).overrides if recipe.weights else {}  # the baseline has them too
+    network, loaded = create_reported(model, spec.shape, weights=tag, **arguments, **overrides)
     for phase in recipe.phases:
         if phase.freeze_below is not None and phase.freeze_below not in stages(network):
             known = ", ".join(stages(network))

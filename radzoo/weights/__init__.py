@@ -1,6 +1,6 @@
 """Weights: manifests that say what a file holds, the search for that file, and its way into a model."""
 
-from radzoo.weights.files import cache, fetch, locate, resolve, search_path
+from radzoo.weights.files import cache, fetch, file_hash, locate, resolve, search_path
 from radzoo.weights.importing import import_file, import_run
 from radzoo.weights.keras_files import read_keras, rename
 from radzoo.weights.load import Report, apply, load, probe, tensors, verify
@@ -16,6 +16,7 @@ __all__ = [
     "describe_lines",
     "digest",
     "fetch",
+    "file_hash",
     "find",
     "import_file",
     "import_run",

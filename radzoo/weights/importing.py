@@ -97,8 +97,9 @@ def import_run(
     assign(network, {key: value for key, value in named.items() if not key.startswith("head")}, str(run))
     save(network, target)
     manifest = replace(
-        trained, tag=tag, top=False, files=(), licences=licences, source=source, data=data, probe=probe(network)
-    )
+        trained, tag=tag, top=False, files=(), licences=licences, source=source, data=data, probe=probe(network),
+        metrics={key: value for key, value in trained.metrics.items() if key != "thresholds"},  # of the head
+    )  # fmt: skip
     return _write_manifest(manifest, network, target, described)
 
 
