@@ -79,8 +79,8 @@ def _image(manifest: weights.Manifest, file: str) -> np.ndarray:
     try:
         return manifest.input.normalise(as_stored(manifest.input.read(file)))
     except BadInput as error:
-        name = os.path.basename(file)
-        raise BadInput(f"{name}: {str(error).removeprefix(f'{name}: ')}") from None
+        name = os.path.basename(file.partition("#")[0])
+        raise BadInput(str(error) if str(error).startswith(name) else f"{name}: {error}") from None
 
 
 def _table(files: list[str], probability: np.ndarray, manifest: weights.Manifest) -> pd.DataFrame:

@@ -107,7 +107,7 @@ def test_bad_input(run, tmp_path):
     for arguments, message in [
         ((run, []), "no image came"),
         ((run, [good, tmp_path / "none.png"]), r"none.png: no such file"),
-        ((run, [tmp_path / "none.npz#images/0"]), r"none.npz.* does not exist"),
+        ((run, [tmp_path / "none.npz#images/0"]), r"none.npz.*: no such file"),
         ((run, [tmp_path / "stack.npz#images/7"]), "there is no image 7"),
         ((run, [tmp_path / "stack.npz#images/1"]), "all pixels are equal"),
         ((run, [good, tmp_path / "notes.png"]), "^notes.png: is no image that radzoo reads"),

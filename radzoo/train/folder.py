@@ -75,7 +75,7 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
 
 
 def environment(seed: int) -> dict:
-    """Versions, device, command and commit of this process; no host name. The command is as it was typed, paths included."""
+    """Versions, device, commit and command (as it was typed, paths included) of this process."""
     import keras
 
     versions = {"python": platform.python_version()}
