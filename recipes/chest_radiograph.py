@@ -1,6 +1,10 @@
 """Findings on chest radiographs: ImageNet weights by fixed features and by fine-tuning, beside training from scratch.
 
-Expect   see recipes/RESULTS.md
+Expect   NIH ChestX-ray14 subset, "no finding", within one source, 31 test images: AUC .79 (95 % CI .54 to .98) from
+         ImageNet weights, .39 (.14 to .66) from scratch; the interval of the difference includes 0. PneumoniaMNIST at
+         96 px, 524 test images: .992 (.986 to .996) from ImageNet weights, .984 (.973 to .992) from scratch.
+         recipes/RESULTS.md has the commands.
+
 Run      radzoo run chest_radiograph --data.index INDEX.csv --data.image file --data.patient patient_id
          --data.label no_finding --models mobilenet_v2_035 --weights imagenet --out RUN
 """

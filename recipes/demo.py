@@ -5,6 +5,7 @@ on phantoms with *other* findings (`recipes/phantom_pretraining.py`) is transfer
 by fine-tuning, beside training from scratch on the same images.
 
 Expect   see recipes/RESULTS.md
+
 Run      radzoo run demo
 """
 

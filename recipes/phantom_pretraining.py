@@ -5,6 +5,7 @@ consolidation; one network, five labels, from scratch. The shipped `mobilenet_v2
 this run (`recipes/RESULTS.md` has the commands). It is for demonstrations: it has never seen a patient.
 
 Expect   see recipes/RESULTS.md
+
 Run      radzoo run phantom_pretraining --out RUN
 """
 

@@ -11,6 +11,8 @@ from radzoo.data.store import Store
 from radzoo.images.augment import augment as change
 from radzoo.recipe import Augment
 
+WORKERS = 2  # batches that are made at the same time
+
 
 def batches(
     store: Store,
@@ -22,48 +24,35 @@ def batches(
     seed: int = 0,
     epoch: int = 0,
     shuffle: bool = False,
-    sample_weight: np.ndarray | None = None,
-    workers: int = 2,
 ):
     """One epoch of images and labels, a pure function of `(seed, epoch, image)`.
 
     Every batch is full, so that nothing is compiled twice. With `shuffle` (training) the last one is filled from the
-    start of the shuffled order; without, it repeats the last image: trim predictions to `len(keys)`. These repeats
-    weigh 0 where there are weights.
+    start of the shuffled order; without, it repeats the last image: trim predictions to `len(keys)`.
 
     Args:
         keys: of `store.add`.
         labels: `(n, k)`.
         augment: for training images; None leaves images as they are.
-        sample_weight: `(n,)`.
-        workers: batches that are made at the same time.
     Returns:
-        `tf.data.Dataset` of `(images, labels)` or `(images, labels, weights)`: float32 `(batch, h, w, channels)`
-        normalised for the network, `(batch, k)`, `(batch,)`.
+        `tf.data.Dataset` of float32 `(images, labels)`: `(batch, h, w, channels)` normalised for the network, and
+        `(batch, k)`.
     """
     import tensorflow as tf
 
-    keys, columns = list(keys), [np.asarray(labels, "float32")]
-    order, real = _order(len(keys), batch, seed, epoch, shuffle)
-    if sample_weight is not None:
-        columns.append(np.asarray(sample_weight, "float32"))
+    keys, labels = list(keys), np.asarray(labels, "float32")
+    order = _order(len(keys), batch, seed, epoch, shuffle)
 
     def make(number):
-        chosen = order[number]
-        images = np.stack([_image(store, keys[i], augment, seed, epoch) for i in chosen])
-        rows = [column[chosen] for column in columns]
-        if sample_weight is not None:
-            rows[1] = rows[1] * real[number]
-        return store.spec.normalise(images).astype("float32"), *rows
-
-    shapes = [(batch, *store.spec.shape)] + [(batch, *column.shape[1:]) for column in columns]
+        images = np.stack([_image(store, keys[i], augment, seed, epoch) for i in order[number]])
+        return store.spec.normalise(images).astype("float32"), labels[order[number]]
 
     def load(number):
-        tensors = tf.numpy_function(make, [number], [tf.float32] * len(shapes))
-        return tuple(tf.ensure_shape(t, s) for t, s in zip(tensors, shapes, strict=True))
+        images, targets = tf.numpy_function(make, [number], [tf.float32, tf.float32])
+        return tf.ensure_shape(images, (batch, *store.spec.shape)), tf.ensure_shape(targets, (batch, labels.shape[1]))
 
     numbers = tf.data.Dataset.range(len(order))
-    return numbers.map(load, num_parallel_calls=workers, deterministic=True).prefetch(workers)
+    return numbers.map(load, num_parallel_calls=WORKERS, deterministic=True).prefetch(WORKERS)
 
 
 def settle_threads() -> bool:
@@ -89,14 +78,12 @@ def settle_threads() -> bool:
     return tf.config.threading.get_inter_op_parallelism_threads() == 1
 
 
-def _order(count: int, batch: int, seed: int, epoch: int, shuffle: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Positions `(steps, batch)`, and 1 where a position is no repeat, 0 where it pads an evaluation."""
+def _order(count: int, batch: int, seed: int, epoch: int, shuffle: bool) -> np.ndarray:
+    """Positions `(steps, batch)`; the last batch wraps around (training) or repeats the last image (evaluation)."""
     steps = -(-count // batch)
     if shuffle:
-        order = np.random.default_rng((seed, epoch)).permutation(count)
-        return np.resize(order, (steps, batch)), np.ones((steps, batch), "float32")
-    order = np.arange(steps * batch).reshape(steps, batch)
-    return np.minimum(order, count - 1), (order < count).astype("float32")
+        return np.resize(np.random.default_rng((seed, epoch)).permutation(count), (steps, batch))
+    return np.minimum(np.arange(steps * batch).reshape(steps, batch), count - 1)
 
 
 def _image(store: Store, key: str, augment: Augment | None, seed: int, epoch: int) -> np.ndarray:
