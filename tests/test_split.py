@@ -100,6 +100,7 @@ def test_patients_with_the_same_image_stay_together():
     for seed in range(10):
         result = assign(index(labels, patients), digests, seed=seed)
         assert result.table["split"][[4, 5, 11, 20]].nunique() == 1
+        assert result.table["group"][[4, 5, 11, 20]].nunique() == 1 and result.table["group"].nunique() == 27
         assert "3 patients share an identical image" in result.notes[-1] and "rows 6, 7, 13, 22" in result.notes[-1]
     assert assign(index(labels, patients)).notes == ()
 

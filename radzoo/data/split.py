@@ -18,6 +18,8 @@ CARVED = 0.2  # of the given training patients, where no validation part is give
 def assign_splits(index: Index, digests: list[str], data: Data, seed: int) -> Index:
     """Fills `table.split`: keeps and checks a given split, or splits by patient, stratified by label.
 
+    It also adds `table.group`, equal for patients who share an identical image: later folds keep them together too.
+
     In the given split of an npz, images that a later part repeats are left out: their `split` stays empty.
 
     Args:
@@ -28,6 +30,7 @@ def assign_splits(index: Index, digests: list[str], data: Data, seed: int) -> In
     """
     table, notes = index.table.copy(), list(index.notes)
     digests = pd.Series(list(digests), index=table.index)
+    table["group"] = _groups(pd.factorize(table["patient"])[0], digests)
     rng = np.random.default_rng(seed)
     given = bool((table["split"] != "").any())
     if not given:

@@ -187,7 +187,7 @@ def _learned(result: Way, recipe: Recipe, index: Index, store: Store, parts: dic
 def _fixed_features(result: Way, recipe: Recipe, index: Index, store: Store, parts: dict) -> None:
     result.network = extractor(result.network)
     features = {p: extract(result.network, store, part.keys, batch=recipe.batch) for p, part in parts.items()}
-    patients = index.table["patient"].to_numpy()[positions(index)["train"]]
+    patients = index.table["group"].to_numpy()[positions(index)["train"]]  # tied by identical images, too
     result.choice = choose(
         features["train"], parts["train"].labels, patients,
         task=index.task, class_weights=recipe.class_weights, seed=recipe.seed,
