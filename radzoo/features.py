@@ -21,6 +21,7 @@ from radzoo.errors import BadInput
 from radzoo.metrics import auc
 
 FOLDS = 5
+LONE = "A label has (or lacks) a single training patient, so no support vector machine was tried on the fixed features."
 CHUNK = 8  # batches between two writes to the cache
 # What skops may rebuild besides its own list; a run folder can name no other class.
 TRUSTED = (
@@ -69,6 +70,7 @@ class Choice:
     detail: str
     classifier: object
     table: tuple[tuple[str, float], ...]  # candidate, mean AUC over the folds
+    note: str = ""  # what the reader of the report must know
 
     def probability(self, features: np.ndarray) -> np.ndarray:
         """`(n, k)` probabilities: binary k=1, multiclass k classes, multilabel k labels."""
@@ -86,7 +88,7 @@ def choose(
         patients: `(n,)`; a patient is in one fold only.
 
     A multilabel column that a single patient has (or lacks) cannot be held out and learned from at once: the support
-    vector machine, which needs that for its probabilities, is then left out, and the detail says so.
+    vector machine, which needs that for its probabilities, is then left out, and the note says so.
 
     Raises:
         BadInput: a class of a binary or multiclass task has fewer than two patients.
@@ -106,8 +108,8 @@ def choose(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fitted = candidates[best](folds).fit(features, target)
-    detail = f"{best} (no support vector machine tried: a label has a single patient)" if lone else best
-    return Choice(detail, fitted, tuple((name, float(score)) for name, score in scores.items()))
+    table = tuple((name, float(score)) for name, score in scores.items())
+    return Choice(best, fitted, table, LONE if lone else "")
 
 
 def patient_folds(labels, patients, *, task: str, seed: int, count: int = FOLDS) -> list[tuple[np.ndarray, np.ndarray]]:

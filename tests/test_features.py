@@ -260,7 +260,7 @@ def test_a_label_of_a_single_patient_leaves_the_support_vector_machine_out(has):
     values, labels, patients = problem("multilabel", labels=2)
     labels[:, 1] = (patients == "p7") == has
     choice = features.choose(values, labels, patients, task="multilabel", progress=False)
-    assert "single patient" in choice.detail and not any("support vector" in name for name, _ in choice.table)
+    assert "single training patient" in choice.note and not any("support vector" in name for name, _ in choice.table)
     assert np.isfinite(choice.probability(values)).all() and choice.probability(values).shape == (120, 2)
 
 

@@ -71,7 +71,7 @@ def metrics(recipe: Recipe, index: Index, ways: list[Way]) -> dict:
         "classes": list(index.classes),
         "positive": index.classes[0] if index.task == "binary" else None,
         "synthetic": index.synthetic,
-        "notes": list(index.notes),
+        "notes": [*index.notes, *{way.choice.note: 0 for way in ways if way.choice and way.choice.note}],
         "best": best(rows[:-1]),
         "rows": rows,
         "comparisons": _comparisons(index, ways, here["test"], patients, common),
