@@ -25,6 +25,6 @@ RECIPE = Recipe(
         Phase(epochs=6, learning_rate=2e-3, freeze_below="head"),
         Phase(epochs=12, learning_rate=3e-4, freeze_below="stage2", patience=6),
     ),
-    scratch=Phase(epochs=25, learning_rate=2e-3, patience=25),
+    scratch=Phase(epochs=16, learning_rate=2e-3, patience=16),
     augment=Augment(shift=0.05, rotate=5, zoom=0.1, brightness=0.05, contrast=0.1),
 )
