@@ -4,7 +4,8 @@ Chest radiographs are fabricated (phantoms), and so is the consolidation to be f
 on phantoms with *other* findings (`recipes/phantom_pretraining.py`) is transferred in two ways, by fixed features and
 by fine-tuning, beside training from scratch on the same images.
 
-Expect   see recipes/RESULTS.md
+Expect   test AUC .86 (95 % CI .78 to .93) fine-tuned, .82 (.73 to .90) by fixed features, .50 (.40 to .58) from
+         scratch, on 139 phantoms; under two minutes on two cores
 
 Run      radzoo run demo
 """
@@ -19,7 +20,7 @@ RECIPE = Recipe(
         image="file",
         patient="patient_id",
         label=("consolidation",),
-        split=(0.28, 0.14, 0.58),  # 67 patients to learn from, 33 for choices; the others make the test precise
+        split=(0.28, 0.14, 0.58),  # 67 patients to learn from, 34 for choices; the others make the test precise
     ),
     phases=(
         Phase(epochs=6, learning_rate=2e-3, freeze_below="head"),
