@@ -86,18 +86,22 @@ def norm(x, *, eps: float = 1e-5, name: str):
 
 
 def relu(x, *, maximum: float | None = None, name: str):
+    """Rectifier, clipped at `maximum` where one is given."""
     return layers.ReLU(maximum, name=f"{name}_relu")(x)
 
 
 def norm_relu(x, *, eps: float = 1e-5, name: str):
+    """Batch normalisation, then a rectifier."""
     return relu(norm(x, eps=eps, name=name), name=name)
 
 
 def max_pool(x, size, stride=None, *, name: str):
+    """Maximum pooling without padding; `size` and `stride` are one number or one per spatial axis."""
     return _pick(x, "MaxPooling")(size, stride, name=f"{name}_pool")(x)
 
 
 def average_pool(x, size, stride=None, *, name: str):
+    """Average pooling without padding; arguments as `max_pool`."""
     return _pick(x, "AveragePooling")(size, stride, name=f"{name}_pool")(x)
 
 
@@ -107,10 +111,12 @@ def global_pool(x, *, name: str):
 
 
 def concat(tensors, *, name: str):
+    """Channels of all tensors, one after the other."""
     return layers.Concatenate(name=f"{name}_concat")(tensors)
 
 
 def add(tensors, *, name: str):
+    """Sum of tensors of one shape."""
     return layers.Add(name=f"{name}_add")(tensors)
 
 

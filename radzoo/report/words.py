@@ -145,12 +145,15 @@ def number(value) -> str:
 
 
 def span(measured) -> str:
+    """The interval of a measured number, `0.71 to 0.93`."""
     return NOTHING if measured["low"] is None else f"{number(measured['low'])} to {number(measured['high'])}"
 
 
 def signed(value) -> str:
+    """A difference with its sign, two decimals."""
     return NOTHING if value is None else f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def percent(value) -> str:
+    """A share as whole per cent."""
     return NOTHING if value is None else f"{100 * value:.0f} %"

@@ -65,11 +65,13 @@ def replacing(path: Path):
 
 
 def write_json(path: Path, content) -> None:
+    """Writes JSON whole or not at all; NaN is refused, for JSON has none."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Writes a CSV whole or not at all."""
     with replacing(path) as temporary:
         table.to_csv(temporary, index=False)  # all digits: nothing crosses a threshold
 

@@ -22,6 +22,7 @@ def search_path() -> list[Path]:
 
 
 def file_hash(path: Path, kind: str = "sha256") -> str:
+    """The hash of a file in hexadecimal; `kind` is `sha256` or `md5`."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, kind).hexdigest()
 

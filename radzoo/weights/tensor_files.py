@@ -44,6 +44,7 @@ def save(model, path: str | os.PathLike) -> None:
 
 
 def read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    """The named tensors of a safetensors file; a damaged one is BadInput."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 

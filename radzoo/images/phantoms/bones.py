@@ -67,6 +67,7 @@ def spine(thorax: Thorax, rays: Rays, pose: Pose) -> np.ndarray:
 
 
 def clavicles(thorax: Thorax, rays: Rays, pose: Pose) -> np.ndarray:
+    """Both collar bones: S-shaped tubes in front, thicker at their ends; bone in g/cm^2 along each ray."""
     mass = np.zeros((rays.y.size, rays.x.size), "float32")
     z = -0.7 * thorax.depth
     for side in (RIGHT, LEFT):

@@ -31,6 +31,7 @@ def lung_path(thorax: Thorax, pose: Pose, rays: Rays) -> np.ndarray:
 
 
 def turned(part, pose: Pose):
+    """An ellipsoid as the pose shifts and turns it."""
     (x, y, z), axes, tilt = part
     return (x + z * pose.yaw, y + pose.sink(), z), axes, tilt
 
@@ -42,6 +43,7 @@ def cut(near, far, half):
 
 
 def overlap(*intervals) -> np.ndarray:
+    """Length that all intervals `(near, far)` share along each ray."""
     near, far = intervals[0]
     for other_near, other_far in intervals[1:]:
         near, far = np.maximum(near, other_near), np.minimum(far, other_far)

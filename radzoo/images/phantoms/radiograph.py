@@ -63,6 +63,7 @@ def mass(patient: Patient, pose: Pose, rays: Rays) -> tuple[np.ndarray, np.ndarr
 
 
 def skeleton(thorax: Thorax, rays: Rays, pose: Pose) -> np.ndarray:
+    """Ribs, spine, collar bones and shoulders together, in g/cm^2 along each ray."""
     bone = bones.ribs(thorax, rays) + bones.spine(thorax, rays, pose)
     return bone + bones.clavicles(thorax, rays, pose) + bones.shoulders(thorax, rays)
 

@@ -120,5 +120,6 @@ def draw_thorax(generator: np.random.Generator, cardiomegaly: bool) -> Thorax:
 
 
 def draw_pose(generator: np.random.Generator) -> Pose:
+    """How a patient stands in one exposure: shifts in mm, tilt and yaw in radians, breath, exposure."""
     right, down, tilt, yaw = generator.normal(0, (6, 7, 0.018, 0.03)).tolist()
     return Pose(right, down - 12, tilt, yaw, float(generator.uniform(-1, 1)), float(generator.lognormal(0, 0.25)))
