@@ -9,6 +9,7 @@ import pytest
 HERE = Path(__file__).parent.parent
 FLOORS = [
     {"errors"},
+    {"atomic"},
     {"registry", "layers", "images", "metrics", "losses"},
     {"models", "channels", "recipe"},
     {"weights", "data"},

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import errno
 import io
 import math
-import os
 from pathlib import Path
 
 import cv2
@@ -15,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from radzoo import metrics
-from radzoo.errors import BadInput
+from radzoo.atomic import replacing
 
 # Okabe & Ito's colours, which stay apart for colour-blind readers; line styles tell them apart on grey paper.
 COLOUR = {"features": "#0072B2", "finetune": "#D55E00", "scratch": "#5b6770", "majority": "#a0a7ad"}
@@ -39,18 +37,10 @@ PICTURE = 256  # pixels of the longer side of a case
 
 
 def save(path: Path, data: bytes) -> None:
-    """Writes whole or not at all: to a temporary name in the same folder, then moved."""
+    """Writes a file whole or not at all, and its folder where it is missing."""
     path.parent.mkdir(exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    try:
+    with replacing(path) as temporary:
         temporary.write_bytes(data)
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise BadInput(f"the disk is full: {path} was not written; free some space and run again") from None
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def inline(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import platform
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from radzoo.atomic import replacing
 from radzoo.errors import BadInput
 
 PACKAGES = ("radzoo", "keras", "tensorflow", "jax", "numpy", "scikit-learn", "pydicom", "opencv-python-headless")
@@ -47,21 +47,6 @@ def naming(folder: Path):
         yield
     except BadInput as error:
         raise BadInput(f"{error}; what was finished before is in {folder}") from None
-
-
-@contextmanager
-def replacing(path: Path):
-    """Yields a temporary path beside `path`, which takes its place when all went well; a full disk is one line."""
-    temporary = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise BadInput(f"the disk is full: {path} was not written; free some space and run again") from None
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content) -> None:

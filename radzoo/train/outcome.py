@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 
 from radzoo import weights
+from radzoo.atomic import replacing
 from radzoo.data import Index
 from radzoo.features import save_classifier
 from radzoo.images import Input
 from radzoo.metrics import compare, evaluate
 from radzoo.recipe import Recipe
 from radzoo.train.fit import HISTORY
-from radzoo.train.folder import replacing, write_csv, write_json
+from radzoo.train.folder import write_csv, write_json
 
 PARTS = ("train", "validation", "test")
 

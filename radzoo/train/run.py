@@ -75,7 +75,8 @@ def run(recipe: Recipe, *, name: str = "run", **overrides) -> Run:
                 save(folder / "models" / ways[-1].name.replace(" ", "_"), ways[-1])
         measured = metrics(recipe, index, ways)
         write_tables(folder, recipe, index, ways, measured)
-        spent = {"repeatable": repeatable, "minutes": round((time.perf_counter() - start) / 60, 2)}
+        minutes = round((time.perf_counter() - start) / 60, 2)
+        spent = {"repeatable": repeatable and recipe.jit != "on", "minutes": minutes}
         write_json(folder / "environment.json", environment(recipe.seed) | spent | weights_and_xla(ways))
         report.write(folder, lambda row: _picture(views[measured["best"]["model"]], index, row))
     return Run(folder, measured)
