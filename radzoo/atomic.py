@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import uuid
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,8 +13,11 @@ from radzoo.errors import BadInput
 
 @contextmanager
 def replacing(path: Path):
-    """Yields a temporary path beside `path`, which takes its place when all went well; a full disk is one line."""
-    temporary = path.with_name(f".{path.stem}.part{path.suffix}")
+    """Yields a temporary path beside `path`, which takes its place when all went well; a full disk is one line.
+
+    No two processes write to the same temporary file. One that was killed leaves `.NAME.*.part*` behind.
+    """
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.part{path.suffix}")
     try:
         yield temporary
         os.replace(temporary, path)

@@ -20,25 +20,34 @@ class Data:
 
     Attributes:
         index: a CSV with one row per image; an `.npz` with `train_images`, `train_labels`, …; or `phantom:chest`.
+        test_index: another hospital's images, with the same columns: the finished model is tried on them once.
         image: column of the path, relative to the index (or absolute).
         label: label column; several columns are one label each (multilabel).
         patient: column that tells patients apart; None when every image is a patient of its own.
+        study: column that tells studies apart, where the study is the unit of analysis.
         positive: the value of a binary label that counts as positive, where it is not 0/1.
         classes: the values of a multiclass label in their order; empty means all values that occur, sorted.
-        split: fractions of patients for training, validation and test; or the column that says train, val or test.
+        split: a number of folds for cross-validation; or fractions of patients for training, validation and test; or
+            the column that says train, val or test. None means 5 folds below 1,000 patients, and from there on the
+            fractions .6, .2 and .2.
         test: the value of the split column that is the test set.
         where: rows to keep, such as `source contains starter_images and age >= 18`.
+        metadata: columns that tell where an image comes from rather than what it shows, for the baseline that sees
+            nothing else; None takes them by their names (source, site, scanner, width, …).
     """
 
     index: str = ""
+    test_index: str | None = None
     image: str = "image"
     label: tuple[str, ...] = ("label",)
     patient: str | None = None
+    study: str | None = None
     positive: str | None = None
     classes: tuple[str, ...] = ()
-    split: tuple[float, float, float] | str = (0.6, 0.2, 0.2)
+    split: tuple[float, float, float] | int | str | None = None
     test: str = "test"
     where: str | None = None
+    metadata: tuple[str, ...] | None = None
 
     def __post_init__(self):
         if isinstance(self.label, str):  # one column may be written without its tuple
@@ -70,16 +79,22 @@ class Augment:
         shift: largest shift, as a part of the image's side.
         rotate: largest rotation in degrees.
         zoom: largest relative change of size.
+        crop: largest part of each side that is cut away before the rest is enlarged to the full size.
         brightness: largest additive change (white is 1).
         contrast: largest relative change of contrast around the image's mean.
+        noise: largest standard deviation of added Gaussian noise (white is 1).
+        erase: largest area of a rectangle of noise that hides a part of the image, as a part of its area.
         flip: mirror left and right in half of the cases.
     """
 
     shift: float = 0.0
     rotate: float = 0.0
     zoom: float = 0.0
+    crop: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
+    noise: float = 0.0
+    erase: float = 0.0
     flip: bool = False
 
 
@@ -101,7 +116,12 @@ class Recipe:
         precision: dtype policy of Keras while training.
         jit: compile with XLA; `auto` lets Keras decide (on for a GPU, off on a CPU, where it never pays).
         class_weights: weight classes by their inverse frequency in the training part.
+        unit: what is counted, called and compared: each image, each study or each patient.
+        aggregate: how the probabilities of a unit's images become one.
+        threshold: the rule that fixes the threshold on validation: `sensitivity 0.90` (the highest threshold that finds
+            at least this part), `specificity 0.90` (the lowest that passes at least this part) or `youden`.
         bootstrap: resamples of patients for each interval.
+        burnt_in: show images in the report whose DICOM header does not rule out burnt-in text.
         out: the run folder; None makes a new one under `runs/`.
     """
 
@@ -123,7 +143,11 @@ class Recipe:
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     jit: Literal["auto", "on", "off"] = "auto"
     class_weights: bool = True
+    unit: Literal["image", "study", "patient"] = "image"
+    aggregate: Literal["mean", "max"] = "mean"
+    threshold: str = "sensitivity 0.90"
     bootstrap: int = 2000
+    burnt_in: bool = False
     seed: int = 0
     out: str | None = None
 

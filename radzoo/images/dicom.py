@@ -52,7 +52,7 @@ def read(path: str | os.PathLike, window="header") -> Pixels:
             steps = ("scale 1/255", *steps)
         else:
             values, steps = _grey(dataset, stored, modality, window)
-        return Pixels(values, modality, _spacing_mm(dataset, modality), steps)
+        return Pixels(values, modality, _spacing_mm(dataset, modality), applied=steps)
 
 
 def _grey(dataset, stored: np.ndarray, modality: str | None, choice) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -10,16 +10,22 @@ class Pixels:
     """One decoded image, before it is fitted to a network.
 
     Attributes:
-        values: float32 in 0..1, `(h, w)` grey with dense tissue bright, or `(h, w, 3)` RGB.
+        values: float32 in 0..1, `(h, w)` grey with dense tissue bright, or `(h, w, 3)` RGB; pixels are square.
         modality: DICOM modality such as `"DX"`; None where the file does not say.
         spacing_mm: `(y, x)` distance of pixel centres in the patient, or None when unknown.
+        spacing_source: where `spacing_mm` comes from, such as `"PixelSpacing, calibrated"`, or why it is None.
         applied: the steps from stored values to `values`, in order, such as `("rescale", "window 40 400", "inverted")`.
+        burnt_in: why a picture of it may show text about a patient: `"BurnedInAnnotation is YES"`,
+            `"BurnedInAnnotation is missing"`, `"secondary capture"`; None where the header rules it out, and where
+            there is no header.
     """
 
     values: np.ndarray
     modality: str | None = None
     spacing_mm: tuple[float, float] | None = None
+    spacing_source: str | None = None
     applied: tuple[str, ...] = ()
+    burnt_in: str | None = None
 
     @property
     def photometric(self) -> str:
