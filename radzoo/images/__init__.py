@@ -43,6 +43,8 @@ def read(path: str | os.PathLike, window: str | tuple[float, float] = "header") 
     except OSError as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror or type(error).__name__
         raise BadInput(f"{name}: {reason}: check the path") from None
+    except MemoryError:
+        raise BadInput(f"{name}: the image needs more memory than there is: make it smaller") from None
     except BadInput as error:
         raise BadInput(f"{name}: {error}") from None
     return pixels

@@ -1,45 +1,152 @@
-"""Random changes of a training image: a function of the array and a generator, for any input pipeline."""
+"""Random changes of training images: functions of the array and a generator, for any input pipeline."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Iterable
 
 import numpy as np
 
 from radzoo.images.geometry import warp
 
+# One number each per image, uniform in -1..1. New ones go to the end: a seed keeps what it drew before.
+DRAWS = (
+    *("down", "right", "turn", "size", "gain", "offset", "mirror"),
+    *("cut", "cut_top", "cut_left", "noise", "area", "aspect", "top", "left"),
+)
+ASPECT = 3.3  # of an erased rectangle: height over width between 1 / 3.3 and 3.3
+
+SIDES = {
+    *("laterality", "lateralisation", "lateralization", "side", "sided", "sidedness"),
+    *("left", "right", "leftsided", "rightsided", "lt", "rt"),
+    *("links", "linke", "linker", "linkes", "linksseitig", "rechts", "rechte", "rechter", "rechtes", "rechtsseitig"),
+    *("seite", "seitenlokalisation", "gauche", "droite", "izquierda", "derecha"),
+    *("situs", "dextrocardia", "dextrocardie", "dextrokardie", "dextroposition", "levocardia", "heterotaxy"),
+}
+
 
 def augment(
-    image: np.ndarray,
+    images: np.ndarray,
     generator: np.random.Generator,
     *,
     shift: float = 0.0,
     rotate: float = 0.0,
     zoom: float = 0.0,
+    crop: float = 0.0,
     brightness: float = 0.0,
     contrast: float = 0.0,
+    noise: float = 0.0,
+    erase: float = 0.0,
     flip: bool = False,
 ) -> np.ndarray:
-    """Moves an image and changes its grey values, within limits that are all "at most" and symmetric.
+    """Moves images, changes their grey values, adds noise and hides a part, within limits that are all "at most".
 
-    Seven numbers are drawn whatever the options, so that switching one on leaves the others as they were.
+    The moves are one affine map, so an image is resampled once: cut and enlarge, mirror, rotate and zoom about the
+    centre, shift. Whatever the options, the same numbers are drawn from `generator`, so that switching one on leaves
+    what the others do as it was.
 
     Args:
-        image: float32 `(h, w, channels)` in 0..1.
-        shift: part of the image's side, down and right each.
-        rotate: degrees.
-        zoom: relative change of size; below 1.
-        brightness: additive, white is 1.
-        contrast: relative change around the image's mean.
+        images: float32 in 0..1, one image `(h, w, channels)` or a batch `(n, h, w, channels)`, each changed in its own
+            way.
+        shift: part of the image's side, in both directions, vertically and horizontally each.
+        rotate: degrees, in both directions.
+        zoom: relative change of size, both ways; below 1.
+        crop: part of each side that is cut away before the rest is enlarged, below 1; height and width lose the same
+            part, because their ratio is anatomy, and the rest lies anywhere. What is cut away is not blackened: a
+            shift may bring it back.
+        brightness: additive, both ways; white is 1.
+        contrast: relative change around the image's mean, both ways.
+        noise: standard deviation of added Gaussian noise; white is 1.
+        erase: area of a rectangle of uniform noise, as a part of the image's (random erasing: Zhong et al., AAAI 2020,
+            https://arxiv.org/abs/1708.04896), cut to the image where its aspect does not fit.
         flip: mirror left and right in half of the cases.
     Returns:
-        float32 of the same shape in 0..1; the same image where nothing is asked for.
+        float32 of the same shape in 0..1; exactly the same images where nothing is asked for.
     """
-    down, right, turn, size, gain, offset, mirror = generator.uniform(-1, 1, 7)
-    mirrored = flip and mirror > 0
-    if shift or rotate or zoom or mirrored:
-        height, width = image.shape[:2]
-        moved = (down * shift * height, right * shift * width)
-        image = warp(image, shift=moved, rotate=turn * rotate, zoom=1 + size * zoom, flip=mirrored)
+    batch = images if images.ndim == 4 else images[None]
+    draw = dict(zip(DRAWS, generator.uniform(-1, 1, (len(batch), len(DRAWS))).T, strict=True))
+    grain, filling = (np.random.default_rng(seed) for seed in generator.integers(2**63, size=2))
+    mirrored = (draw["mirror"] > 0) & bool(flip)
+    moved = mirrored | any((shift, rotate, zoom, crop))
+    if not (moved.any() or brightness or contrast or noise or erase):
+        return images
+    if moved.any():
+        batch = _move(batch, moved, draw, mirrored, shift, rotate, zoom, crop)
     if brightness or contrast:
-        mean = image.mean()
-        image = (image - mean) * np.float32(1 + gain * contrast) + mean + np.float32(offset * brightness)
-    return image if not (shift or rotate or zoom or brightness or contrast or mirrored) else image.clip(0, 1)
+        mean = batch.mean(axis=(1, 2, 3), keepdims=True)
+        batch = (batch - mean) * _each(1 + draw["gain"] * contrast) + mean + _each(draw["offset"] * brightness)
+    if noise:
+        sd = _each(_unit(draw["noise"]) * noise)
+        batch = batch + sd * grain.standard_normal(batch.shape, dtype="float32")
+    if erase:
+        hidden = _rectangles(batch.shape[1:3], draw, erase)
+        batch = batch.copy()  # the caller's, where nothing else was asked for
+        batch[hidden] = filling.random((np.count_nonzero(hidden), batch.shape[-1]), dtype="float32")
+    return batch.clip(0, 1).reshape(images.shape)
+
+
+def turns_on_laterality(names: Iterable[str]) -> bool:
+    """Whether names of labels or classes speak of left and right, so that mirrored images would be labelled wrongly.
+
+    Words count, not letters within them: "left_effusion", "LeftEffusion", "situs inversus" do, "upright" and
+    "lateral view" do not. The letters L and R count as a whole name, or where both occur ("effusion_l", "effusion_r").
+    """
+    names = list(names)
+    words = set().union(*map(name_words, names))
+    return bool(words & SIDES or {"l", "r"} <= words or {"l", "r"} & {name.strip().lower() for name in names})
+
+
+def name_words(name: str) -> set[str]:
+    """The words of a name in small letters, split at what is no letter and inside `camelCase`."""
+    spaced = re.sub(r"(?<=[a-zäöüß])(?=[A-ZÄÖÜ])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
+    return {word.lower() for word in re.findall(r"[^\W\d_]+", spaced)}
+
+
+def _move(batch, moved, draw, mirrored, shift, rotate, zoom, crop) -> np.ndarray:
+    """Each image of `moved` through its own affine map; the others as they are."""
+    height, width = batch.shape[1:3]
+    cut = _unit(draw["cut"]) * crop
+    done = np.empty_like(batch, dtype="float32")
+    done[~moved] = batch[~moved]
+    for i in np.flatnonzero(moved):
+        done[i] = warp(
+            batch[i],
+            shift=(draw["down"][i] * shift * height, draw["right"][i] * shift * width),
+            rotate=draw["turn"][i] * rotate,
+            zoom=1 + draw["size"][i] * zoom,
+            flip=mirrored[i],
+            crop=(
+                _unit(draw["cut_top"][i]) * cut[i] * (height - 1),
+                _unit(draw["cut_left"][i]) * cut[i] * (width - 1),
+                1 - cut[i],
+            ),
+        )
+    return done
+
+
+def _rectangles(shape: tuple[int, int], draw, erase: float) -> np.ndarray:
+    """bool `(n, h, w)`: one rectangle per image, of at most the part `erase` of its pixels."""
+    height, width = shape
+    area = _unit(draw["area"]) * erase * height * width
+    aspect = ASPECT ** draw["aspect"]  # as often tall as wide
+    tall = np.minimum(np.sqrt(area * aspect), height).astype(int)
+    wide = np.minimum(np.sqrt(area / aspect), width).astype(int)
+    top = (_unit(draw["top"]) * (height - tall + 1)).astype(int)
+    left = (_unit(draw["left"]) * (width - wide + 1)).astype(int)
+    rows = _between(np.arange(height), top, tall)
+    columns = _between(np.arange(width), left, wide)
+    return rows[:, :, None] & columns[:, None, :]
+
+
+def _between(places, start, length) -> np.ndarray:
+    return (places >= start[:, None]) & (places < (start + length)[:, None])
+
+
+def _unit(number):
+    """From -1..1 to 0..1."""
+    return (number + 1) / 2
+
+
+def _each(numbers) -> np.ndarray:
+    """One number per image, to be spread over its pixels."""
+    return numbers.astype("float32")[:, None, None, None]

@@ -41,8 +41,9 @@ def warp(
     rotate: float = 0.0,
     zoom: float = 1.0,
     flip: bool = False,
+    crop: tuple[float, float, float] = (0.0, 0.0, 1.0),
 ) -> np.ndarray:
-    """Mirrors, rotates and zooms about the centre, then shifts, in a single bilinear resampling; black outside.
+    """Crops, mirrors, rotates and zooms about the centre, then shifts, in a single bilinear resampling; black outside.
 
     Args:
         image: `(h, w)` or `(h, w, channels)`.
@@ -50,6 +51,8 @@ def warp(
         rotate: degrees counter-clockwise, as `np.rot90`.
         zoom: factor of size; above 1 the content grows.
         flip: mirror left and right.
+        crop: `(top, left, part)`: what begins at the pixel (top, left) and has this part of each side is enlarged to
+            the whole, corner pixels onto corner pixels, so that no edge fades into the black outside.
     Returns:
         float32, of the shape of `image`.
     """
@@ -60,6 +63,9 @@ def warp(
     if flip:  # x -> width - 1 - x comes first
         matrix[:, 2] += matrix[:, 0] * (width - 1)
         matrix[:, 0] *= -1
+    top, left, part = crop  # x -> (x - left) / part comes before all
+    matrix[:, 2] -= matrix[:, :2] @ (left / part, top / part)
+    matrix[:, :2] /= part
     matrix[:, 2] += shift[1], shift[0]
     return _by_channels(
         image,

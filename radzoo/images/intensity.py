@@ -26,10 +26,12 @@ def window(values: np.ndarray, center: float, width: float, function: str = "LIN
         raise BadInput(f"window width {width:g}, expected {least}: give another window, or 'percentile'")
     values = np.asarray(values, "float64")
     if function == "SIGMOID":
-        exponent = np.clip(-4 * (values - center) / width, -700, 700)  # exp(709) is the last float64
+        with np.errstate(over="ignore"):  # of tiny widths: infinite, and clipped
+            exponent = np.clip(-4 * ((values - center) / width), -700, 700)  # exp(709) is the last float64
         return (1 / (1 + np.exp(exponent))).astype("float32")
     if function == "LINEAR_EXACT":
-        return ((values - center) / width + 0.5).clip(0, 1).astype("float32")
+        with np.errstate(over="ignore"):
+            return ((values - center) / width + 0.5).clip(0, 1).astype("float32")
     if function != "LINEAR":
         raise BadInput("an unknown VOI LUT function, expected LINEAR, LINEAR_EXACT or SIGMOID: give 'percentile'")
     if width == 1:  # a threshold

@@ -1,0 +1,293 @@
+"""Every file of the DICOM corpus against its reference decoder, against DCMTK, and against its siblings.
+
+`python tests/test_corpus.py` prints the table of recipes/RESULTS.md (RADZOO_TEST_DATA names the folder of data).
+
+The manifest's digests are those of pydicom 3.0.2 with pylibjpeg (its GPL plugin for JPEG included), a reference and not
+the truth. Where a file has none or ours differs, the table below says why, and DCMTK is the judge.
+"""
+
+import collections
+import csv
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import cv2
+import imagecodecs
+import numpy as np
+import pydicom
+import pytest
+from pydicom.pixels import convert_color_space
+
+from radzoo.errors import BadInput
+from radzoo.images import read
+from radzoo.images.dicom import decode, header
+
+IDCT = "lossy JPEG, whose cosine transform decoders round differently; equal to DCMTK bit for bit"
+CHROMA = (
+    "lossy JPEG with a quarter of the chroma, which decoders interpolate differently (the files beside it with "
+    "half or all of it are equal to the reference); equal to DCMTK bit for bit"
+)
+TWELVE = "12-bit JPEG that the reference decoder refuses; equal to DCMTK bit for bit"
+DIFFERENT = {  # single images that are not equal to the manifest's digest, and why
+    "pydicom/SC_jpeg_no_color_transform.dcm": IDCT,
+    "pydicom/SC_rgb_dcmtk__eb_cy_n1.dcm": CHROMA,
+    "pydicom/SC_rgb_dcmtk__eb_cy_np.dcm": CHROMA,
+    "pydicom/JPGExtended.dcm": IDCT,
+    "pylibjpeg-data/JPEGBaseline_1s_1f_u_08_08.dcm": IDCT,
+    "pydicom/JPEG-lossy.dcm": TWELVE,
+    "dicom-test-files/MR3_JPLY": TWELVE,
+    "dicom-test-files/MR4_JPLY": TWELVE,
+    "dicom-test-files/XA1_JPLY": TWELVE,
+    "dicom-test-files/RG3_JPLY": "12-bit JPEG that the reference decoder refuses; BitsStored is 10 and some samples "
+    "decode to 1024: kept at 1023, the rest equal to DCMTK",
+}
+REFUSED = {  # beyond files without pixel data: (part of) the reason
+    "pydicom/JPEG2000-embedded-sequence-delimiter.dcm": "the JPEG 2000 codestream",  # its size is overwritten
+    "pydicom-data/liver_deflate.dcm": "the DICOM transfer syntax is unknown",  # to pydicom 3.0.2; a segmentation
+    "pydicom-data/liver_nonbyte_aligned_deflate.dcm": "the DICOM transfer syntax is unknown",
+    "pydicom/MR_truncated.dcm": "the file is truncated",
+    "dwv/dwv-test_no-number-rows.dcm": "Rows or Columns is missing",
+    "pydicom/meta_missing_tsyntax.dcm": "PhotometricInterpretation and SamplesPerPixel",
+    "pydicom/nested_priv_SQ.dcm": "PhotometricInterpretation and SamplesPerPixel",
+}
+KINDS = {"RTDOSE": "a radiotherapy dose", "SEG": "a segmentation"}
+PAIRS = [  # one image in several lossless encodings, of different decoders
+    ("dicom-test-files/CT1_JLSL", "cornerstoneWADOImageLoader/CT1_J2KR"),
+    ("dicom-test-files/CT2_JLSL", "cornerstoneWADOImageLoader/CT2_J2KR", "dicom-test-files/CT2_JPLL",
+     "dicom-test-files/CT2_RLE"),
+    ("dicom-test-files/MR3_JLSL", "dicom-test-files/MR3_J2KR", "dicom-test-files/MR3_JPLL"),
+    ("dicom-test-files/MR4_JLSL", "dicom-test-files/MR4_J2KR", "dicom-test-files/MR4_JPLL"),
+    ("dicom-test-files/XA1_JLSL", "dicom-test-files/XA1_J2KR", "dicom-test-files/XA1_JPLL"),
+    ("dicom-test-files/VL1_RLE", "dicom-test-files/VL1_J2KR"),
+    ("dicom-test-files/VL2_RLE", "dwv/nema-vl2_j2kr.dcm"),
+    ("dicom-test-files/VL3_RLE", "dicom-test-files/VL3_J2KR"),
+    ("pydicom/MR_small_implicit.dcm", "pydicom/MR_small_bigendian.dcm", "pydicom/MR_small_RLE.dcm",
+     "pydicom/MR_small_jp2klossless.dcm", "pydicom/MR_small_jpeg_ls_lossless.dcm"),
+    ("pydicom-data/693_UNCR.dcm", "pylibjpeg-data/693_J2KR.dcm"),
+    ("pydicom-data/693_UNCI.dcm", "pydicom/693_J2KI.dcm"),  # lossy, and decompressed by another decoder
+]  # fmt: skip
+LOSSY_PAIRS = [  # a lossless image and its JPEG 2000 lossy sibling
+    ("dicom-test-files/CT1_JLSL", "fo-dicom/CT1_J2KI"),
+    ("dicom-test-files/CT2_JLSL", "dicom-test-files/CT2_J2KI"),
+    ("dicom-test-files/MR3_JLSL", "dicom-test-files/MR3_J2KI"),
+    ("dicom-test-files/MR4_JLSL", "dicom-test-files/MR4_J2KI"),
+    ("dicom-test-files/XA1_JLSL", "dicom-test-files/XA1_J2KI"),
+    ("dicom-test-files/VL1_RLE", "dicom-test-files/VL1_J2KI"),
+    ("dicom-test-files/US1_RLE", "dwv/nema-us1_j2ki.dcm"),
+]
+NEW = {"1.2.840.10008.1.2.8.1": "Deflated Image Frame Compression"}  # not known to pydicom 3.0.2
+TOOLS = {"4.50": "dcmdjpeg", "4.51": "dcmdjpeg", "4.57": "dcmdjpeg", "4.70": "dcmdjpeg", "4.80": "dcmdjpls",
+         "4.81": "dcmdjpls", "5": "dcmdrle"}  # fmt: skip
+
+
+def rows(data):
+    """The manifest; `name` is the path below files/."""
+    with open(data / "dicom_corpus/manifest.csv", newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            yield row | {"name": row["file"].removeprefix("files/"), "path": data / "dicom_corpus" / row["file"]}
+
+
+def stored(path):
+    """Stored values and their true photometric interpretation."""
+    with header.quiet():
+        work = decode.prepare(header.parse(path))
+    return work()
+
+
+def equals(array, photometric, digest):
+    """Whether these are the bytes of pydicom's pixel_array: colours as RGB, big-endian files in their own order."""
+    if photometric == "YBR_FULL":
+        array = convert_color_space(array, "YBR_FULL", "RGB")
+    orders = (array, array.astype(array.dtype.newbyteorder(">")))
+    return digest in [hashlib.sha256(np.ascontiguousarray(each).tobytes()).hexdigest()[:32] for each in orders]
+
+
+def outcome(row):
+    """One of equal, different, new (the reference has no pixels); or the reason of a refusal."""
+    try:
+        array, photometric = stored(row["path"])
+    except BadInput as error:
+        return str(error)
+    if row["pydicom_decode"] != "ok":
+        return "new"
+    return "equal" if equals(array, photometric, row["decoded_sha256_32"]) else "different"
+
+
+def several(row):
+    return row["frames"] not in ("", "1") or row["decoded_shape"].count("x") > 2
+
+
+def test_every_file_is_equal_explained_or_refused(real_data):
+    found = collections.Counter()
+    for row in rows(real_data):
+        if row["kind"] == "not-dicom":
+            continue
+        name, result = row["name"], outcome(row)
+        if name in DIFFERENT:
+            assert result == ("different" if row["pydicom_decode"] == "ok" else "new"), name
+        elif row["pydicom_decode"] == "nopix":
+            assert "holds no pixel data" in result, name
+        elif name in REFUSED:
+            assert REFUSED[name] in result and row["pydicom_decode"] != "ok", name
+        elif row["modality"] in KINDS:
+            assert KINDS[row["modality"]] in result, name
+        elif several(row):
+            assert "holds several frames" in result, name
+        else:
+            assert result == "equal", name
+        found[result if result in ("equal", "different", "new") else "refused"] += 1
+    assert found == {"equal": 133, "different": 5, "new": 5, "refused": 73}
+
+
+@pytest.mark.slow
+def test_every_file_becomes_pixels_or_one_line(real_data):
+    count = 0
+    for row in rows(real_data):
+        try:
+            pixels = read(row["path"], window="percentile")
+        except BadInput as error:
+            assert str(error).startswith(row["path"].name + ": ") and "\n" not in str(error)
+            continue
+        count += 1
+        values = pixels.values
+        assert values.dtype == np.float32 and 0 <= values.min() < values.max() <= 1
+        if row["kind"] != "not-dicom":
+            assert pixels.applied and pixels.spacing_source
+            assert (pixels.modality or "") == row["modality"]
+    assert count == 143 + 2  # every image of the test above, and two pictures that are no DICOM
+
+
+def test_lossless_siblings_are_equal(real_data):
+    """The decoders are of different origin, so that equal pixels are right pixels."""
+    for first, *others in PAIRS:
+        expected = stored(real_data / "dicom_corpus/files" / first)[0]
+        for other in others:
+            np.testing.assert_array_equal(stored(real_data / "dicom_corpus/files" / other)[0], expected, err_msg=other)
+
+
+def test_lossy_siblings_are_near(real_data):
+    for first, other in LOSSY_PAIRS:
+        one, two = (stored(real_data / "dicom_corpus/files" / name)[0].astype(float) for name in (first, other))
+        assert 0 < np.abs(one - two).mean() < 0.02 * np.ptp(one), other
+
+
+def test_high_throughput_jpeg2000_equals_openjph(real_data):
+    """OpenJPEG decodes; OpenJPH was written apart from it."""
+    for name, lossy in (("HTJ2KLossless_08_RGB.dcm", 0), ("HTJ2K_08_RGB.dcm", 1)):
+        path = real_data / "dicom_corpus/files/pydicom-data" / name
+        frame = pydicom.encaps.get_frame(pydicom.dcmread(path).PixelData, 0, number_of_frames=1)
+        theirs = imagecodecs.htj2k_decode(frame)
+        apart = (stored(path)[0].astype(int) - theirs + 128) % 256 - 128  # lossy overshoot of theirs wraps: 255 to 0
+        assert np.abs(apart).max() == lossy
+
+
+def dcmtk(row, out):
+    """Stored values that DCMTK decodes, without any transform of colours; None where it has no decoder."""
+    tool = TOOLS.get(row["transfer_syntax"].removeprefix("1.2.840.10008.1.2."))
+    if tool is None or not shutil.which(tool):
+        return None
+    options = ["--conv-never"] if tool == "dcmdjpeg" else []
+    done = subprocess.run([tool, *options, row["path"], out], capture_output=True)
+    return None if done.returncode else stored(out)[0]
+
+
+@pytest.mark.slow
+def test_compressed_files_equal_dcmtk(real_data, tmp_path):
+    """JPEG, JPEG-LS and RLE: another implementation, bit for bit, in every file; lossy ones too."""
+    if not shutil.which("dcmdjpeg"):
+        pytest.skip("dcmdjpeg (DCMTK) is not installed: not compared")
+    compared = 0
+    for row in rows(real_data):
+        if outcome(row) in ("equal", "different", "new"):
+            theirs = dcmtk(row, tmp_path / "out.dcm")
+            if theirs is None:
+                continue
+            ours, compared = stored(row["path"])[0], compared + 1
+            if row["name"] == "dicom-test-files/RG3_JPLY":  # beyond its ten bits, cut to 0 in the file of DCMTK
+                assert 0 < ((ours == 1023) & (theirs == 0)).sum() < 20
+                theirs = np.where((ours == 1023) & (theirs == 0), 1023, theirs)
+            np.testing.assert_array_equal(ours, theirs, err_msg=row["name"])
+    assert compared == 50
+
+
+@pytest.mark.slow
+def test_pictures_equal_dcmtk(real_data, tmp_path):
+    """Through the whole chain: colours and palettes within rounding, grey in one window exactly."""
+    if not shutil.which("dcmj2pnm"):
+        pytest.skip("dcmj2pnm (DCMTK) is not installed: not compared")
+    compared = collections.Counter()
+    for row in rows(real_data):
+        grey = row["photometric"].startswith("MONOCHROME")
+        dataset = pydicom.dcmread(row["path"], force=True, stop_before_pixels=True) if row["photometric"] else ()
+        if not row["photometric"] or "PixelPaddingValue" in dataset or "PixelAspectRatio" in dataset:
+            continue  # DCMTK shows padding, and stretches other pixels in another way
+        if outcome(row) not in ("equal", "different", "new") or row["name"].endswith("RG3_JPLY"):  # see DIFFERENT
+            continue
+        theirs = picture(row["path"], tmp_path / "out.png", grey)
+        if theirs is None or theirs.min() == theirs.max():
+            continue
+        ours = read(row["path"], window=(500, 800) if grey else "header")
+        if any(step.startswith("square pixels") for step in ours.applied):
+            continue
+        apart = np.abs(ours.values - (theirs if ours.values.ndim == theirs.ndim else theirs[..., 0]))
+        whole = float(dataset.get("RescaleSlope") or 1).is_integer()  # DCMTK cuts rescaled values to whole numbers
+        assert apart.max() < ((2e-5 if whole else 1 / 799) if grey else 1.6 / 255), row["name"]
+        compared["grey" if grey else "colour"] += 1
+    assert compared["grey"] >= 35 and compared["colour"] >= 20, compared
+
+
+def picture(path, out, grey):
+    out.unlink(missing_ok=True)
+    options = ["+Ww", "500", "800", "+on2"] if grey else ["+on"]
+    subprocess.run(["dcmj2pnm", *options, path, out], capture_output=True)
+    image = cv2.imread(str(out), cv2.IMREAD_UNCHANGED) if out.exists() else None
+    if image is None:
+        return None
+    return image / np.iinfo(image.dtype).max if image.ndim == 2 else image[..., ::-1] / 255
+
+
+# ---- the table of recipes/RESULTS.md
+
+
+def table(data):
+    """Markdown: one row per transfer syntax, then the refusals, then the disagreements."""
+    lines, reasons, cells = [], collections.Counter(), collections.defaultdict(collections.Counter)
+    with tempfile.TemporaryDirectory() as folder:
+        for row in rows(data):
+            name = NEW.get(row["transfer_syntax"]) or pydicom.uid.UID(row["transfer_syntax"]).name or "none given"
+            cell, result = cells["not DICOM" if row["kind"] == "not-dicom" else name], outcome(row)
+            cell["files"] += 1
+            if result in ("equal", "different", "new"):
+                theirs = dcmtk(row, Path(folder) / "out.dcm")
+                cell["DCMTK"] += theirs is not None and np.array_equal(theirs, stored(row["path"])[0])
+                cell["compared"] += theirs is not None
+                cell[result] += 1
+            else:
+                reasons[_reason(row, result)] += 1
+                cell["refused"] += 1
+    lines += ["| transfer syntax | files | read | equal to the reference | differing, explained | new | "
+              "equal to DCMTK | refused |", "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    for name, cell in sorted(cells.items()):
+        single = cell["equal"] + cell["different"] + cell["new"]
+        judged = f"{cell['DCMTK']} of {cell['compared']}" if cell["compared"] else "-"
+        lines.append(f"| {name} | {cell['files']} | {single} | {cell['equal']} | {cell['different']} | {cell['new']} | "
+                     f"{judged} | {cell['refused']} |")  # fmt: skip
+    lines += ["", "Refused:", ""] + [f"- {count} x {reason}" for reason, count in reasons.most_common()]
+    lines += ["", "Not equal to the reference, or without one:", ""]
+    return "\n".join(lines + [f"- `{name}`: {why}" for name, why in DIFFERENT.items()])
+
+
+def _reason(row, result):
+    if row["kind"] == "not-dicom":
+        return "no DICOM (zip, PNG): goes to the reader of its own format"
+    if "no pixel data" in result:
+        return "no pixel data"
+    return result.rsplit(": ", 1)[0]
+
+
+if __name__ == "__main__":
+    print(table(Path(os.environ["RADZOO_TEST_DATA"])))
