@@ -7,6 +7,7 @@ from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_s
 
 from radzoo import metrics
 from radzoo.errors import BadInput
+from radzoo.metrics.resampling import BLOCK, grouped, left_out, resamples
 
 
 def cohort(n=200, classes=1, per_patient=1, seed=0, ties=True):
@@ -77,8 +78,25 @@ def test_one_image_per_patient_is_the_ordinary_bootstrap():
     rng = np.random.default_rng(5)
     drawn = [rng.integers(0, 150, 150) for _ in range(2000)]
     ordinary = [metrics.auc(truth[i, 0], score[i, 0]) for i in drawn]
-    np.testing.assert_allclose(metrics.interval(ours)[:2], metrics.interval(ordinary)[:2], atol=0.012)
+    np.testing.assert_allclose(*(np.percentile(x, [2.5, 97.5]) for x in (ours, ordinary)), atol=0.012)
     assert ours.std() == pytest.approx(np.std(ordinary), rel=0.06)
+
+
+def test_resamples_come_in_blocks_of_bounded_size():
+    people = grouped(np.arange(30_000) // 3)
+    blocks = list(resamples(people, 40, 0))
+    assert max(block.size for block in blocks) <= BLOCK and len(blocks) > 1
+    np.testing.assert_array_equal(np.concatenate(blocks), metrics.cluster_bootstrap(people.group, 40, 0))
+    assert [len(block) for block in resamples(grouped(np.arange(BLOCK + 1)), 2, 0)] == [1, 1]
+
+
+def test_the_jackknife_leaves_every_patient_out_once():
+    patients = np.array(["b", "a", "b", "c"])
+    np.testing.assert_array_equal(
+        np.concatenate(list(left_out(grouped(patients)))), [[0, 1, 0, 1], [1, 0, 1, 1], [1, 1, 1, 0]]
+    )
+    many = np.concatenate(list(left_out(grouped(np.arange(2500)))))
+    assert len(many) == 1000 and (many.sum(0) == 999).all() and set(many.shape[1] - many.sum(1)) == {2, 3}
 
 
 def test_clustered_images_get_a_wider_interval():
@@ -91,27 +109,57 @@ def test_clustered_images_get_a_wider_interval():
     assert width["patient"] > 2 * width["image"]  # sqrt(8) in the limit
 
 
-def test_interval_counts_what_was_undefined():
-    assert metrics.interval([np.nan, *np.linspace(0, 1, 1001)]) == (
-        pytest.approx(0.025),
-        pytest.approx(0.975),
-        1,
-    )
-    low, high, undefined = metrics.interval([np.nan, np.nan])
-    assert np.isnan(low) and np.isnan(high) and undefined == 2
-
-
-def test_threshold_keeps_the_sensitivity():
+def test_sensitivity_rule():
     score = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 0.55, 0.15])
     truth = np.array([1] * 10 + [0, 0])
     assert metrics.threshold_for(truth, score) == 0.2  # nine of ten
-    assert metrics.threshold_for(truth, score, 0.91) == 0.1
+    assert metrics.threshold_for(truth, score, "sensitivity 0.91") == 0.1
+    assert metrics.threshold_for(truth, score, "sensitivity 0.7") == 0.4  # in floats .7 * 10 is more than 7
+    assert metrics.threshold_for([1] * 100, np.arange(100), "sensitivity 0.29") == 71  # and .29 * 100 less than 29
+    assert metrics.threshold_for([1, 1, 1], [0.3, 0.3, 0.9], "sensitivity 0.5") == 0.3  # equals are called together
     assert metrics.threshold_for([0, 0], [0.1, 0.2]) is None
     for seed in range(20):
-        truth, score, _ = (column for column in cohort(97, seed=seed))
-        chosen = metrics.threshold_for(truth[:, 0], score[:, 0])
+        truth, score = (column[:, 0] for column in cohort(97, seed=seed)[:2])
         sensitivity = {t: (score[truth == 1] >= t).mean() for t in np.unique(score)}
-        assert chosen == max(t for t, value in sensitivity.items() if value >= 0.9)
+        assert metrics.threshold_for(truth, score) == max(t for t, value in sensitivity.items() if value >= 0.9)
+
+
+def test_specificity_rule():
+    truth, score = np.array([0] * 10 + [1, 1]), np.array([*np.arange(10) / 10, 0.85, 0.95])
+    assert metrics.threshold_for(truth, score, "specificity 0.9") == 0.85  # above .8, below .9
+    assert metrics.threshold_for(truth, score, "specificity 1") == 0.95
+    assert metrics.threshold_for([0, 0, 0, 1], [0.1, 0.5, 0.5, 0.2], "specificity 0.5") == np.nextafter(0.5, 1)
+    assert metrics.threshold_for([1, 1], [0.1, 0.2], "specificity 0.9") is None
+    for seed in range(20):
+        truth, score = (column[:, 0] for column in cohort(97, seed=seed)[:2])
+        chosen = metrics.threshold_for(truth, score, "specificity 0.85")
+        specificity = {t: (score[truth == 0] < t).mean() for t in np.unique(score)}
+        assert chosen == min(t for t, value in specificity.items() if value >= 0.85)
+
+
+def test_youden_rule():
+    # at .4: 3 of 3 found, 2 of 4 spared: 1.5; at .6: 2/3 + 1 = 1.67; at .7: 1/3 + 1
+    truth, score = [1, 1, 1, 0, 0, 0, 0], [0.7, 0.6, 0.4, 0.5, 0.45, 0.2, 0.1]
+    assert metrics.threshold_for(truth, score, "youden") == 0.6
+    assert metrics.threshold_for([1, 0, 1, 0], [0.9, 0.5, 0.3, 0.1], "youden") == 0.3  # .3 and .9 tie: .3 misses less
+    assert metrics.threshold_for([1, 1], [0.1, 0.2], "youden") is None
+    for seed in range(20):
+        truth, score = (column[:, 0] for column in cohort(97, seed=seed)[:2])
+        false, hit, at = roc_curve(truth, score, drop_intermediate=False)
+        chosen = metrics.threshold_for(truth, score, "youden")
+        assert (hit - false)[at == chosen] == pytest.approx((hit - false).max())
+
+
+def test_rules_are_read_and_told():
+    assert metrics.read_rule("specificity 0.955") == ("specificity", 0.955)
+    assert metrics.rule_text("sensitivity 0.9") == "highest threshold with a sensitivity of at least 0.90 on validation"
+    assert (
+        metrics.rule_text("specificity 0.955") == "lowest threshold with a specificity of at least 0.955 on validation"
+    )
+    assert "sensitivity and specificity" in metrics.rule_text("youden")
+    for wrong in ("sensitivity", "sensitivity 90", "sensitivity 0", "recall 0.9", "youden 0.9", "", "sensitivity nan"):
+        with pytest.raises(BadInput, match="threshold rule"):
+            metrics.threshold_for([1, 0], [0.2, 0.1], wrong)
 
 
 def test_evaluate_binary_by_hand():
@@ -122,12 +170,11 @@ def test_evaluate_binary_by_hand():
     assert result["accuracy"]["value"] == 3 / 5
     assert result["sensitivity"]["value"] == 1 / 2 and result["specificity"]["value"] == 2 / 3
     assert result["auc"]["value"] == 5 / 6  # of six pairs only .4 < .6 is wrong
-    assert result["threshold"] == 0.5 and result["threshold_rule"] == "given"
-    assert "fewer than 10 positive" in result["note"]
+    assert result["threshold"] == 0.5 and result["thresholds"] == [0.5]
+    assert result["note"] == "fewer than 10 patients with the class (1): counts, no claim" and result["claim"] is False
+    assert (result["events"], result["non_events"]) == ([1], [3])
     # patient a holds both positives: without a (or with a alone) there is no AUC
     assert result["auc"]["undefined"] > 0.25 * 2000
-    # a is drawn with both images or not at all: the sensitivity stays at 1/2
-    assert result["sensitivity"]["low"] == result["sensitivity"]["high"] == 0.5
     json.dumps(result, allow_nan=False)
 
 
@@ -143,7 +190,9 @@ def test_thresholds_travel_from_validation_to_test():
         thresholds=validation["thresholds"],
         bootstrap=50,
     )
-    assert validation["sensitivity"]["value"] >= 0.9 and validation["threshold_rule"] == metrics.THRESHOLD_RULE
+    assert validation["sensitivity"]["value"] >= 0.9 and validation["threshold_rule"] == metrics.rule_text(
+        "sensitivity 0.90"
+    )
     assert test["threshold"] == validation["threshold"]
     assert test["sensitivity"]["value"] == (score[truth == 1] >= validation["threshold"]).mean()
 
@@ -174,7 +223,7 @@ def test_a_label_without_positives_is_left_out_and_said():
     result = metrics.evaluate(truth, score, patients, task="multilabel", classes=["a", "b", "c"], bootstrap=50)
     empty = result["per_class"]["b"]
     assert empty["auc"] == empty["average_precision"] == {"value": None, "low": None, "high": None}
-    assert empty["sensitivity"]["value"] is None and "no positive images" in empty["note"]
+    assert empty["sensitivity"]["value"] is None and "no patients with the class" in empty["note"]
     both = [result["per_class"][name]["auc"]["value"] for name in ("a", "c")]
     assert result["auc"]["value"] == pytest.approx(np.mean(both)) and "b" in result["note"]
     assert result["thresholds"][1] is None and result["confusion"] is None
@@ -187,7 +236,7 @@ def test_compare_is_paired():
     assert same == {"difference": 0.0, "low": 0.0, "high": 0.0, "p": 1.0}
     noise = np.random.default_rng(7).random(score.shape)
     better = metrics.compare(truth, score, noise, patients, task="binary", bootstrap=200)
-    assert better["low"] > 0 and better["p"] == pytest.approx(2 / 201)  # never 0
+    assert better["low"] > 0 and 0 < better["p"] < 1e-6
     worse = metrics.compare(truth, noise, score, patients, task="binary", bootstrap=200)
     assert worse["difference"] == -better["difference"] and worse["low"] == pytest.approx(-better["high"])
     slightly = np.clip(score + 0.02 * noise, 0, 1)  # nearly the same scores: pairing makes the interval narrow
@@ -207,7 +256,7 @@ def test_compare_over_classes_is_the_difference_of_the_means():
 
 def test_same_seed_same_numbers():
     options = {"task": "binary", "classes": ["x"], "bootstrap": 99}
-    results = [metrics.evaluate(*cohort(60), **options, seed=seed) for seed in (0, 0, 1)]
+    results = [metrics.evaluate(*cohort(60, per_patient=2), **options, seed=seed) for seed in (0, 0, 1)]
     assert results[0] == results[1] != results[2]
 
 
@@ -236,5 +285,77 @@ def test_bad_input_is_one_line(truth, probability, words):
 
 
 def test_without_resamples_values_stay():
-    result = metrics.evaluate(*cohort(30), task="binary", classes=["x"], bootstrap=0)
+    result = metrics.evaluate(*cohort(30, per_patient=2), task="binary", classes=["x"], bootstrap=0)
     assert result["auc"]["value"] > 0.5 and result["auc"]["low"] is None
+    json.dumps(result, allow_nan=False)
+
+
+def test_folds_have_their_own_thresholds_and_areas():
+    truth, score, patients = cohort(90, ties=False)
+    folds = np.repeat([1, 2, 3], 30)
+    limits = np.select([folds == 1, folds == 2], [0.4, 0.6], np.nan)[:, None]  # none could be fixed for fold 3
+    result = metrics.evaluate(
+        truth, score, patients, task="binary", classes=["x"], thresholds=limits, folds=folds, rule="youden"
+    )
+    assert result["thresholds"] is None and result["threshold"] is None
+    assert result["threshold_rule"] == metrics.rule_text("youden")
+    here = (folds < 3) & (truth[:, 0] == 1)
+    assert result["sensitivity"]["value"] == pytest.approx((score >= limits)[here].mean())
+    assert np.sum(result["confusion"]) == 60
+    areas = [roc_auc_score(truth[folds == i], score[folds == i]) for i in (1, 2, 3)]
+    assert [row["auc"] for row in result["folds"]] == pytest.approx(areas)
+    assert [(row["fold"], row["images"]) for row in result["folds"]] == [(1, 30), (2, 30), (3, 30)]
+    assert result["fold_mean"] == {"auc": pytest.approx(np.mean(areas)), "sd": pytest.approx(np.std(areas, ddof=1))}
+    assert result["auc"]["value"] == pytest.approx(roc_auc_score(truth, score))  # pooled
+    same = metrics.evaluate(truth, score, patients, task="binary", classes=["x"], thresholds=np.full((90, 1), 0.5))
+    assert same["thresholds"] == [0.5] and same["folds"] is same["fold_mean"] is None
+    json.dumps(result, allow_nan=False)
+
+
+def test_events_are_patients():
+    truth = np.repeat([[1], [0]], [30, 30], axis=0)
+    score, patients = np.linspace(1, 0, 60)[:, None], np.r_[np.repeat(np.arange(9), 4)[:30], np.arange(100, 130)]
+    result = metrics.evaluate(truth, score, patients, task="binary", classes=["x"], bootstrap=20)
+    assert result["positives"] == [30] and result["events"] == [8] and result["non_events"] == [30]
+    assert result["claim"] is False and "(8)" in result["note"]
+    assert metrics.evaluate(truth, score, np.arange(60), task="binary", classes=["x"])["claim"] is True
+    mixed = metrics.evaluate(truth, score, np.arange(60) % 30, task="binary", classes=["x"], bootstrap=20)
+    assert mixed["events"] == mixed["non_events"] == [30]  # a patient with units of both kinds counts in both
+
+
+def test_pooled_units_by_hand():
+    truth, score = np.array([[0], [1], [0], [0]]), np.array([[0.2], [0.6], [0.9], [0.1]])
+    units, patients = ["s2", "s1", "s2", "s2"], ["p", "q", "p", "p"]
+    mean = metrics.pool_units(truth, score, units, patients)
+    np.testing.assert_allclose(mean.probability, [[0.4], [0.6]])  # s2 comes first
+    assert mean.truth.tolist() == [[0], [1]] and list(mean.patients) == ["p", "q"] and mean.first.tolist() == [0, 1]
+    assert metrics.pool_units(truth, score, units, patients, "max").probability.tolist() == [[0.9], [0.6]]
+    found = metrics.pool_units([[0, 1], [1, 0]], [[0.2, 0.9], [0.4, 0.5]], [7, 7], [1, 1], "max")
+    assert found.truth.tolist() == [[1, 1]] and found.probability.tolist() == [[0.4, 0.9]]  # multilabel: any
+
+
+def test_pooled_classes_stay_probabilities():
+    truth, score = np.array([[1, 0, 0], [1, 0, 0], [0, 1, 0]]), np.array([[0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0, 1, 0]])
+    one = metrics.pool_units(truth, score, [1, 1, 2], [1, 1, 2], "mean").probability
+    np.testing.assert_allclose(one[0], [0.4, 0.4, 0.2])
+    most = metrics.pool_units(truth, score, [1, 1, 2], [1, 1, 2], "max").probability
+    np.testing.assert_allclose(most[0], np.array([0.6, 0.5, 0.3]) / 1.4)
+    with pytest.raises(BadInput, match="1 of 1 units hold images of different classes"):
+        metrics.pool_units(truth, score, [1, 1, 1], [1, 1, 1])
+    several = metrics.pool_units(truth, truth, [1, 1, 1], [1, 1, 1], "max", task="multilabel")
+    assert several.truth.tolist() == several.probability.tolist() == [[1, 1, 0]]
+    for constant in (truth, np.full((3, 3), 1 / 3)):  # labels, or a majority class: nothing tells which task this is
+        assert metrics.pool_units(truth, constant, [1, 1, 1], [1, 1, 1], "max").truth.tolist() == [[1, 1, 0]]
+    with pytest.raises(BadInput, match="1 of 2 units hold images of several patients"):
+        metrics.pool_units(truth, score, [1, 1, 2], [1, 2, 3])
+    with pytest.raises(BadInput, match="'mean' or 'max'"):
+        metrics.pool_units(truth, score, [1, 1, 2], [1, 1, 2], "median")
+
+
+@pytest.mark.parametrize(("n", "classes", "per_patient"), [(5000, 1, 2), (1000, 14, 1)])
+def test_evaluate_is_quick(n, classes, per_patient):
+    truth, score, patients = cohort(n, classes, per_patient, ties=False)
+    start = time.process_time()
+    task = "binary" if classes == 1 else "multilabel"
+    metrics.evaluate(truth, score, patients, task=task, classes=[str(i) for i in range(classes)])
+    assert time.process_time() - start < 10
