@@ -11,6 +11,7 @@ import fabricate
 import numpy as np
 import pytest
 
+import radzoo
 import radzoo.__main__ as command_line
 
 RECIPE = """'''A recipe for tests.'''
@@ -112,7 +113,7 @@ BAD_TABLES = {
     ),
     "a missing column": (None, ("--data.label", "labl"), r"no column 'labl' \(--data.label\).* label"),
     "a missing patient column": (None, ("--data.patient", "patients"), r"no column 'patients' \(--data.patient\)"),
-    "no such index": (None, ("--data.index", "none.csv"), "'none.csv' is not a file: --data.index takes a CSV"),
+    "no such index": (None, ("--data.index", "none.csv"), "none.csv' is not a file: --data.index takes a CSV"),
     "a wrong fraction": (None, ("--data.split", "0.9", "0.2", "0.2"), "sum to 1"),
 }  # fmt: skip
 
@@ -233,6 +234,18 @@ def test_a_run_folder_that_exists(here, fails):
         (("run",), "no recipe named"),
         (("run", "chest_radiogram"), "unknown recipe 'chest_radiogram', did you mean chest_radiograph"),
         (("run", "nowhere.py"), "unknown recipe 'nowhere.py'"),
+        (("run", "--resume"), "`radzoo run --resume RUN` takes the folder of an interrupted run and nothing else"),
+        (("run", "--resume", "data", "--seed", "3"), "and nothing else"),
+        (("run", "tests.py", "--resume", "data"), "and nothing else"),
+        (("run", "--resume=data", "--seed=3"), "and nothing else"),
+        (("run", "--resume", "data"), "data"),
+        (("run", "--resume=nowhere"), "nowhere"),
+        (("evaluate", "data"), "index"),
+        (("evaluate", "nowhere", "data/index.csv"), "nowhere"),
+        (("evaluate", "data", "data/index.csv", "--labels", "x"), "--labels"),
+        (("index", "nowhere", "--out", "new.csv"), "nowhere is no folder"),
+        (("index", "data"), "--out"),
+        (("index", "data", "--out", "tests.py"), "tests.py exists and is never overwritten"),
         (("weights", "lst"), "unknown command 'lst', did you mean list?: radzoo weights has list"),
         (("weights", "describe", "squeezenet.imagnet"), "squeezenet.imagenet"),
         (("weights", "fetch"), "no weights named"),
@@ -278,6 +291,12 @@ def test_what_a_user_sees(here, cli):
         (("run", "chest_radiograph", "--help"), "--data.index"),
         (("list", "--help"), "pattern"),
         (("predict", "--help"), "run"),
+        (("--help",), "run --resume RUN"),
+        (("--help",), "evaluate RUN INDEX"),
+        (("--help",), "index FOLDER --out CSV"),
+        (("run", "--help"), "radzoo run --resume RUN"),
+        (("index", "--help"), "--left-out"),
+        (("evaluate", "--help"), "--positive"),
         (("weights",), "list|describe|fetch"),
         (("weights", "list"), "squeezenet.imagenet"),
         (("weights", "describe", "squeezenet.imagenet"), "licence"),
@@ -313,11 +332,42 @@ def test_run_then_predict(here, cli, fails):
     assert out.splitlines()[1].split(",")[1] == rows[1].split(",")[1]
 
 
+class Finished:
+    """What `radzoo.resume` and `radzoo.evaluate` return."""
+
+    metrics, report = {"the": "numbers"}, Path("run") / "report.html"
+
+
+@pytest.mark.parametrize(
+    "arguments, name, given, options",
+    [
+        (("run", "--resume", "a run"), "resume", (Path("a run"),), {}),
+        (("run", "--resume=RUN"), "resume", (Path("RUN"),), {}),
+        (("evaluate", "RUN", "other.csv"), "evaluate", (Path("RUN"), "other.csv"), {}),
+        (
+            ("evaluate", "RUN", "other.csv", "--image", "i", "--label", "u", "v", "--patient", "p", "--study", "s",
+             "--positive", "1", "--where", "a == b"),
+            "evaluate",
+            (Path("RUN"), "other.csv"),
+            {"image": "i", "label": ("u", "v"), "patient": "p", "study": "s", "positive": "1", "where": "a == b"},
+        ),
+    ],
+)  # fmt: skip
+def test_resume_and_evaluate_pass_on_what_came(here, cli, monkeypatch, arguments, name, given, options):
+    calls = []
+    monkeypatch.setattr(radzoo, name, lambda *args, **kwargs: calls.append((args, kwargs)) or Finished())
+    monkeypatch.setattr("radzoo.report.table", lambda metrics: f"table of {metrics}")
+    code, out, _ = cli(*arguments)
+    assert code == 0 and out == f"table of {Finished.metrics}\n\nreport: {here / 'run' / 'report.html'}\n"
+    missing = dict.fromkeys(("image", "label", "patient", "study", "positive", "where") if name == "evaluate" else ())
+    assert calls == [(given, missing | options)]
+
+
 def test_ctrl_c(here, cli, monkeypatch):
     def stopped(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command_line, "read_recipe", stopped)
+    monkeypatch.setattr("radzoo.commands.runs.read_recipe", stopped)
     code, _, error = cli("run", "tests.py")
     assert code == 130 and error.strip().startswith("radzoo: stopped") and "Traceback" not in error
 

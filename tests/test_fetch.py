@@ -3,8 +3,12 @@
 import dataclasses
 import hashlib
 import http.server
+import os
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +17,7 @@ from radzoo.errors import BadInput
 from radzoo.images.input import Input
 from radzoo.weights import File, Manifest, download, fetch, locate, resolve
 
+HERE = Path(__file__).parent
 BODY = np.random.RandomState(0).bytes(300_000)
 SHA256 = hashlib.sha256(BODY).hexdigest()
 
@@ -25,6 +30,7 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.ranges, self.cut, self.breaks, self.honours_range, self.status = [], 100_000, 0, True, 200
+        self.pause = 0.0  # seconds after each 50 kB
         self.url = f"http://127.0.0.1:{self.server_address[1]}/w.h5"
 
 
@@ -46,7 +52,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if server.breaks:
             server.breaks -= 1
             body = body[: server.cut]
-        self.wfile.write(body)
+        for at in range(0, len(body), 50_000):
+            self.wfile.write(body[at : at + 50_000])
+            time.sleep(server.pause)
 
     def log_message(self, *_):
         pass
@@ -76,7 +84,8 @@ def manifest(url, **changes):
 
 
 def names(folder):
-    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    """What lies in the folder; an empty lock stays behind where a file could not be fetched."""
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock") if folder.exists() else []
 
 
 def test_a_missing_file_is_fetched_into_the_cache_once_with_a_progress_bar(server, tmp_path, capfd):
@@ -84,10 +93,46 @@ def test_a_missing_file_is_fetched_into_the_cache_once_with_a_progress_bar(serve
     assert path == tmp_path / "cache" / "weights" / "w.h5"
     assert path.read_bytes() == BODY
     assert file.name == "w.h5"
-    assert names(path.parent) == ["w.h5"]
+    assert [each.name for each in path.parent.iterdir()] == ["w.h5"]  # no lock, no part
     assert "w.h5" in capfd.readouterr().err
     assert resolve(manifest(server.url))[0] == path
     assert server.ranges == [None]
+
+
+FETCH = """
+import sys
+from test_fetch import manifest
+from radzoo.weights import fetch
+print(fetch(manifest(sys.argv[1]), to=sys.argv[2])[0])
+"""
+
+
+def test_of_two_processes_one_fetches_and_the_other_waits_for_it(server, tmp_path):
+    server.pause = 0.3  # 1.8 s for all of it: the second process is there before the first is done
+    command = [sys.executable, "-c", FETCH, server.url, str(tmp_path / "shared")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE)])}
+    both = [subprocess.Popen(command, env=environment, stdout=-1, stderr=-1, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=60) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert server.ranges == [None]  # one request, from the start
+    assert [out.strip() for out, _ in said] == [str(tmp_path / "shared" / "w.h5")] * 2
+    assert (tmp_path / "shared" / "w.h5").read_bytes() == BODY
+    assert sum("waiting for another process" in error for _, error in said) == 1
+    assert [path.name for path in (tmp_path / "shared").iterdir()] == ["w.h5"]
+
+
+def test_a_killed_process_leaves_no_lock_that_holds(server, tmp_path):
+    server.pause = 5
+    command = [sys.executable, "-c", FETCH, server.url, str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE)])}
+    with subprocess.Popen(command, env=environment, stdout=-1, stderr=-1) as process:
+        end = time.monotonic() + 30
+        while not server.ranges and time.monotonic() < end:
+            time.sleep(0.01)
+        process.kill()
+    assert (tmp_path / ".w.h5.lock").exists() and not (tmp_path / "w.h5").exists()
+    server.pause = 0
+    assert fetch(manifest(server.url), to=tmp_path)[0].read_bytes() == BODY
 
 
 def test_fetch_fills_a_folder_that_the_search_path_then_finds(server, tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from radzoo.data import read_index
+from radzoo.data import read_external, read_index
 from radzoo.data.where import conditions
 from radzoo.errors import BadInput
 from radzoo.recipe import Data
@@ -13,11 +13,11 @@ GOOD = "image,patient,label,site,age\na.png,007,1,north hall,70\nb.png,007,0,sou
 
 @pytest.fixture
 def csv(tmp_path):
-    """Writes a CSV and reads it as an index: `csv(text, task=…, **fields of Data)`."""
+    """Writes a CSV and reads it as an index: `csv(text, task=…, unit=…, **fields of Data)`."""
 
-    def read(text, task="auto", **fields):
+    def read(text, task="auto", unit="image", **fields):
         (tmp_path / "index.csv").write_text(text, encoding="utf-8")
-        return read_index(Data(index=str(tmp_path / "index.csv"), **fields), task)
+        return read_index(Data(index=str(tmp_path / "index.csv"), **fields), task, unit)
 
     return read
 
@@ -28,7 +28,7 @@ def column(values, name="label"):
 
 def test_table(csv, tmp_path):
     index = csv(GOOD, patient="patient")
-    assert list(index.table) == ["row", "path", "patient", "split"]
+    assert list(index.table) == ["row", "path", "patient", "unit", "split"]
     assert list(index.table["patient"]) == ["007", "007", "008"]  # leading zeros stay
     assert list(index.table["path"]) == [str(tmp_path / name) for name in ("a.png", "b.png", "c.png")]
     assert list(index.table["row"]) == [0, 1, 2] and set(index.table["split"]) == {""}
@@ -110,8 +110,9 @@ def test_multilabel_labels(csv):
     assert (index.task, index.classes, index.labels.tolist()) == ("multilabel", ("x", "y"), [[1, 0], [1, 1]])
     with pytest.raises(BadInput, match="one label column came with --task multilabel"):
         csv(column("01"), task="multilabel")
-    with pytest.raises(BadInput, match="'patient' collides"):
-        csv("image,patient,y\na.png,1,0\nb.png,1,1\n", label=("patient", "y"))
+    for name in ("patient", "unit", "fold", "digest"):
+        with pytest.raises(BadInput, match=f"'{name}' collides"):
+            csv(f"image,{name},y\na.png,1,0\nb.png,1,1\n", label=(name, "y"))
 
 
 @pytest.mark.parametrize(
@@ -188,6 +189,93 @@ def test_conditions():
     ]
 
 
+STUDIES = "image,p,s,label\na.png,A,1,1\nb.png,A,1,1\nc.png,A,2,0\nd.png,B,3,0\n"
+
+
+def test_units(csv):
+    assert list(csv(STUDIES).table["unit"]) == ["image 0", "image 1", "image 2", "image 3"]
+    both = {"patient": "p", "study": "s"}
+    assert list(csv(STUDIES, unit="study", **both).table["unit"]) == ["1", "1", "2", "3"]
+    assert list(csv(STUDIES, unit="patient", patient="p").table["unit"]) == ["A", "A", "A", "B"]
+    index = csv(STUDIES, unit="study", study="s")  # a study is on one side of a split in any case
+    assert list(index.table["patient"]) == ["1", "1", "2", "3"]
+    assert index.notes == ("There is no patient column: each study counts as a patient of its own.",)
+    for unit, fields, message in [
+        ("study", {"patient": "p"}, "--unit study came, but no column tells study from study: name it with --data.st"),
+        ("patient", {"study": "s"}, "--unit patient came, but no column .* --data.patient"),
+        ("study", {"study": "t"}, r"no column 't' \(--data.study\)"),
+    ]:
+        with pytest.raises(BadInput, match=message):
+            csv(STUDIES, unit=unit, **fields)
+    twice = STUDIES.replace("d.png,B,3", "d.png,B,2")
+    with pytest.raises(BadInput, match=r"study of column 's' belongs to more than one patient in rows 4, 5 \("):
+        csv(twice, unit="study", **both)
+    csv(twice, **both)  # where images are counted, studies are no matter
+    with pytest.raises(BadInput, match="column 's' names no study in row 5"):
+        csv(STUDIES.replace("B,3", "B,"), unit="study", **both)
+
+
+def test_metadata_is_the_table_of_the_user(csv):
+    index = csv(GOOD, patient="patient", where="site != south")
+    assert index.metadata.to_dict("list") == {
+        "image": ["a.png", "c.png"], "patient": ["007", "008"], "label": ["1", "0"], "site": ["north hall", "north"],
+        "age": ["70", ""],
+    }  # fmt: skip
+    assert list(index.metadata.index) == list(index.table.index) == [0, 1]
+
+
+def test_views_of_the_users_own_words(csv):
+    """The note comes for any index with such columns, in the words of its cells, and only where kinds are mixed."""
+    rows = ["a.png,1,PA,0", "b.png,0,L,0", "c.png,0,AP,0", "d.png,1,Left lateral,0"]
+    text = "\n".join(["image,label,view,secondary_capture", *rows])
+    where = "view != L and view != 'Left lateral'"
+    assert csv(text).notes[1:] == (f'2 of 4 images are lateral views: leave them out with --data.where "{where}".',)
+    index = csv(text, where=where)
+    assert list(index.table["row"]) == [0, 2] and len(index.notes) == 2  # rows that were kept, no patients
+    assert len(csv(text.replace("PA", "LL").replace("AP", "RL")).notes) == 1  # all of one kind
+
+
+def external(tmp_path, text, classes, task, unit="image", **fields):
+    (tmp_path / "other").mkdir(exist_ok=True)
+    (tmp_path / "other" / "other.csv").write_text(text, encoding="utf-8")
+    data = Data(index="gone.csv", **{"patient": None, "split": "fold", **fields})
+    return read_external(data, str(tmp_path / "other" / "other.csv"), classes, task, unit)
+
+
+def test_external_index(tmp_path):
+    index = external(tmp_path, "image,label,p\nx.png,yes,A\ny.png,1,A\n", ("label",), "binary", "patient", patient="p")
+    assert index.labels.tolist() == [[1], [1]] and set(index.table["split"]) == {""}  # the other class is absent
+    assert index.table["path"][0] == str(tmp_path / "other" / "x.png") and list(index.table["unit"]) == ["A", "A"]
+    assert list(index.metadata) == ["image", "label", "p"]
+    index = external(tmp_path, column(["ill", "well"]), ("ill",), "binary", positive="ill")
+    assert index.labels.tolist() == [[1], [0]] and index.classes == ("ill",)
+    assert index.notes[1:] == ("well counts as not ill in other.csv.",)
+    assert external(tmp_path, column(["well"]), ("ill",), "binary", positive="ill").labels.tolist() == [[0]]
+    index = external(tmp_path, column("cac"), ("a", "b", "c"), "multiclass")
+    assert index.labels.tolist() == [[0, 0, 1], [1, 0, 0], [0, 0, 1]] and index.classes == ("a", "b", "c")
+    index = external(tmp_path, "image,u,v\na.png,1,0\n", ("x", "y"), "multilabel", label=("u", "v"))
+    assert index.labels.tolist() == [[1, 0]] and index.classes == ("x", "y")
+
+
+@pytest.mark.parametrize(
+    "values, classes, task, fields, message",
+    [
+        ("abd", ("a", "b"), "multiclass", {}, "holds 'd' in row 4 .*expected one of a, b"),
+        ("012", ("label",), "binary", {}, "holds '2' in row 4 .*expected 0 or 1"),
+        ("a", ("label",), "binary", {}, "holds 'a' in row 2 .*expected 0 or 1"),
+        (("ill", "well", "odd"), ("ill",), "binary", {"positive": "ill"}, "holds 3 values .*'odd' is in row 4"),
+        (("1", ""), ("label",), "binary", {}, "no label in row 3"),
+        ("01", ("x", "y"), "multilabel", {}, r"1 label columns came, the run has 2 \(x, y\)"),
+        ("01", ("label",), "binary", {"label": ("label", "image")}, "2 label columns came"),
+        ("01", ("label",), "binary", {"patient": "p"}, r"other.csv has no column 'p' \(--data.patient\)"),
+        ("01", ("label",), "binary", {"where": "image == z"}, "keeps none of the 2 rows of other.csv"),
+    ],
+)
+def test_bad_external_index(tmp_path, values, classes, task, fields, message):
+    with pytest.raises(BadInput, match=message):
+        external(tmp_path, column(values), classes, task, **fields)
+
+
 def test_given_split(csv):
     text = "image,label,fold\n" + "".join(f"{i}.png,{i % 2},{f}\n" for i, f in enumerate(["train", "Valid", "test"]))
     assert list(csv(text, split="fold").table["split"]) == ["train", "validation", "test"]
@@ -240,6 +328,10 @@ def test_npz(npz, tmp_path):
     index = npz(parts(train=[[0, 1], [1, 1]]))
     assert (index.task, index.classes) == ("multilabel", ("label_0", "label_1"))
     assert list(npz(parts(train=[0, 1], val=[1]), test="val").table["split"]) == ["train", "train", "test"]
+    assert set(npz(parts(train=[0, 1], val=[1]), split=5).table["split"]) == {""}  # asked for: folds over all
+    assert npz(parts(train=[0, 1])).metadata.shape == (2, 0)
+    other = read_external(Data(label="y"), str(tmp_path / "set.npz"), ("y",), "binary")
+    assert other.labels.tolist() == [[0], [1]] and other.classes == ("y",)
 
 
 def test_bad_npz(npz, tmp_path):

@@ -5,12 +5,13 @@ import pandas as pd
 import pytest
 
 from radzoo.data import Index, assign_splits
-from radzoo.data.split import PARTS, stratify
+from radzoo.data.split import FINAL, PARTS, folds, parts
+from radzoo.data.stratify import stratify
 from radzoo.errors import BadInput
 from radzoo.recipe import Data
 
-DATA = Data()
 FRACTIONS = (0.6, 0.2, 0.2)
+DATA = Data(split=FRACTIONS)
 
 
 def index(labels, patients=None, split="", task=None, path="/x/{}.png"):
@@ -174,6 +175,62 @@ def test_classes_and_patients_that_do_not_suffice(this, message):
 def test_bad_fractions(split):
     with pytest.raises(BadInput, match=r"expected three positive fractions"):
         assign(index([0, 1] * 20), data=Data(split=split))
+
+
+@pytest.mark.parametrize("count", [3, 5, 10])
+@pytest.mark.parametrize("seed", range(3))
+def test_folds_test_every_patient_once_and_never_learn_from_him(count, seed):
+    rng = np.random.default_rng(seed)
+    of_patient, patients = rng.random(120) < 0.3, rng.integers(0, 120, 300)
+    this = assign(index(of_patient[patients], patients), data=Data(split=count), seed=seed)
+    assert folds(this) == list(range(1, count + 1))
+    owner, tested, guided = this.table["patient"].to_numpy(), [], []
+    for fold in folds(this):
+        here = parts(this, fold)
+        assert sorted(np.concatenate([*here.values()])) == list(range(300))
+        sides = [set(owner[rows]) for rows in here.values()]
+        assert sum(map(len, sides)) == len(set(owner))
+        tested += list(here["test"])
+        guided += list(here["validation"])
+        share = this.labels[here["test"]].any() and this.labels[here["train"]].mean()
+        assert abs(share - this.labels.mean()) < 0.06
+    assert sorted(tested) == sorted(guided) == list(range(300))
+    final = parts(this, FINAL)
+    assert set(final) == {"train", "validation"} and list(final["validation"]) == list(parts(this, 1)["test"])
+    assert len(final["train"]) + len(final["validation"]) == 300
+
+
+def test_folds_are_the_default_below_a_thousand_patients():
+    small, large = (assign(index(np.arange(n) % 2), data=Data()) for n in (999, 1000))
+    assert folds(small) == [1, 2, 3, 4, 5] and folds(large) == [0]
+    assert large.table["split"].value_counts().to_dict() == {"train": 600, "validation": 200, "test": 200}
+    assert (large.table["fold"] == 0).all() and set(parts(large)) == set(PARTS)
+
+
+def test_a_given_split_is_never_folded():
+    result = assign(given(*PARTS), data=Data(split=None))
+    assert folds(result) == [0] and list(result.table["split"]) == list(np.repeat(PARTS, 4))
+
+
+@pytest.mark.parametrize(
+    "labels, count, message",
+    [
+        ([0] * 40 + [1] * 4, 5, r"fold \d \(\d+ images\) has no image with 'a' .*fewer folds \(--data.split 3\)"),
+        ([0] * 40 + [1] * 2, 3, r"one split \(--data.split 0.6 0.2 0.2\)"),
+        ([0, 1] * 20, 2, "expected at least 3 folds"),
+        ([0, 1, 0, 1], 5, "need at least 5"),
+    ],
+)
+def test_folds_that_cannot_be(labels, count, message):
+    with pytest.raises(BadInput, match=message):
+        assign(index(labels), data=Data(split=count))
+
+
+def test_patients_with_the_same_image_share_a_fold():
+    digests = [f"d{i}" for i in range(30)]
+    digests[4] = digests[11]
+    for seed in range(5):
+        assert assign(index(np.arange(30) % 2), digests, Data(split=3), seed).table["fold"][[4, 11]].nunique() == 1
 
 
 def test_messages_do_not_name_patients():

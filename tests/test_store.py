@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from radzoo.data import Store, batches, cache_folder
+from radzoo.data import store as module
 from radzoo.errors import BadInput
+from radzoo.images import read
 from radzoo.images.input import Input
 from radzoo.recipe import Augment
 
@@ -43,8 +45,7 @@ def test_values_survive_to_half_a_step_of_16_bits(store, tmp_path):
 
 def test_decodes_once(store, tmp_path, monkeypatch):
     calls = []
-    read = Input.read
-    monkeypatch.setattr(Input, "read", lambda self, path: calls.append(path) or read(self, path))
+    monkeypatch.setattr(module, "read", lambda path, window: calls.append(path) or read(path, window))
     paths = write(tmp_path, ["a.png", "b.png"])
     keys = store.add(paths, progress=False)
     assert store.add(paths[::-1], progress=False) == keys[::-1]
@@ -99,6 +100,14 @@ def test_missing_files_are_counted(store, tmp_path):
     assert not store.folder.exists()
 
 
+def test_what_was_applied_is_kept_beside_the_image(store, tmp_path):
+    (key,) = store.add(write(tmp_path, ["a.png"], size=(20, 30)), progress=False)
+    assert store.facts(key) == {
+        "modality": None, "spacing_mm": None, "spacing_source": None, "burnt_in": None,
+        "applied": ["scale 1/255"], "size": [20, 30],
+    }  # fmt: skip
+
+
 def test_bad_images_are_counted_and_good_ones_kept(store, tmp_path, capsys):
     good, _ = write(tmp_path, ["good.png", "bad.png"])
     (tmp_path / "bad.png").write_bytes(good.read_bytes()[:90])
@@ -106,7 +115,7 @@ def test_bad_images_are_counted_and_good_ones_kept(store, tmp_path, capsys):
     with pytest.raises(BadInput, match=r"^bad.png \(image 1 of 3\): .*remove it from the index \(1 more images"):
         store.add([tmp_path / "bad.png", tmp_path / "text.png", good])
     assert "images" in capsys.readouterr().err  # progress
-    assert len(list(store.folder.rglob("*.npy"))) == 1 and not list(store.folder.rglob("*.tmp"))
+    assert len(list(store.folder.rglob("*.npy"))) == 1 and not list(store.folder.rglob(".*"))
 
 
 def test_full_disk_leaves_no_partial_file(store, tmp_path, monkeypatch):
@@ -123,19 +132,17 @@ def test_full_disk_leaves_no_partial_file(store, tmp_path, monkeypatch):
 
 
 def test_ctrl_c_keeps_what_is_decoded(store, tmp_path, monkeypatch):
-    read = Input.read
-
-    def interrupted(self, path):
+    def interrupted(path, window):
         if path.endswith("3.png"):
             raise KeyboardInterrupt
-        return read(self, path)
+        return read(path, window)
 
     paths = write(tmp_path, [f"{i}.png" for i in range(9)])
     with monkeypatch.context() as patch:
-        patch.setattr(Input, "read", interrupted)
+        patch.setattr(module, "read", interrupted)
         with pytest.raises(KeyboardInterrupt):
             store.add(paths, progress=False)
-    assert 3 <= len(list(store.folder.rglob("*.npy"))) < 9 and not list(store.folder.rglob("*.tmp"))
+    assert 3 <= len(list(store.folder.rglob("*.npy"))) < 9 and not list(store.folder.rglob(".*"))
     assert len(set(store.add(paths, progress=False))) == 9
 
 

@@ -12,7 +12,7 @@ from radzoo.errors import BadInput
 from radzoo.recipe import Data
 
 TRUTH = {"1": 1, "true": 1, "yes": 1, "0": 0, "false": 0, "no": 0}
-RESERVED = ("row", "patient", "split", "model", "way", "file", "called")
+RESERVED = ("row", "patient", "unit", "fold", "split", "model", "way", "digest", "file", "called")  # columns of tables
 MISSING = ("", "nan", "na", "n/a", "null")
 
 Rows = Callable[[np.ndarray], str]  # positions to the words that name these rows to the user
@@ -29,30 +29,15 @@ def encode(cells: pd.DataFrame, data: Data, task: str, rows: Rows) -> tuple[np.n
     Returns:
         Labels float32 `(n, k)`, the `k` class names, and the task (never `auto`).
     """
-    cells = cells.map(_plain)
-    for name in cells:
-        empty = np.flatnonzero(cells[name].str.lower().isin(MISSING))
-        if len(empty):
-            raise BadInput(
-                f"column '{name}' has no label in {rows(empty)}: fill them in, or leave these rows out with "
-                f"--data.where \"{name} != '{cells[name].iloc[empty[0]]}'\""
-            )
-    for name in (*cells, *data.classes):
-        if name in RESERVED:
-            raise BadInput(f"a label called {name!r} collides with a column of the run's tables: rename it")
+    cells = _filled(cells, rows)
+    _check_names((*cells, *data.classes))
     if cells.shape[1] > 1 and task in ("multilabel", "auto"):
         return _multilabel(cells, rows), tuple(cells), "multilabel"
-    if cells.shape[1] > 1:
-        raise BadInput(f"{cells.shape[1]} label columns came, {task} takes one: pass --task multilabel or one column")
-    column = cells.iloc[:, 0]
-    classes = tuple(map(_plain, data.classes))
+    column = _only(cells, task)
     values = sorted(set(column), key=_order)
-    unknown = [v for v in values if classes and v not in classes]
-    if unknown:
-        raise BadInput(
-            f"column '{column.name}' holds {unknown[0]!r} in {rows(np.flatnonzero(column == unknown[0]))}, "
-            f"expected one of {', '.join(classes)} (--data.classes)"
-        )
+    classes = tuple(map(_plain, data.classes))
+    if classes:
+        _check_known(column, classes, rows)
     if len(values) == 1:
         raise BadInput(
             f"column '{column.name}' holds only the value {values[0]!r} in all {len(column)} rows: "
@@ -62,54 +47,130 @@ def encode(cells: pd.DataFrame, data: Data, task: str, rows: Rows) -> tuple[np.n
         raise BadInput("one label column came with --task multilabel: name several columns, or leave --task out")
     two = len(classes or values) == 2 or {v.lower() for v in values} <= set(TRUTH)
     if task == "binary" or (task == "auto" and (two or data.positive is not None)):
-        labels, name = _binary(column, values, data.positive, rows)
-        return labels, (name,), "binary"
+        truth, name = _binary(column, data.positive, rows)
+        if truth.nunique() == 1:  # such as "1" and "yes", or 1 and 1.0
+            raise BadInput(
+                f"all {len(column)} labels of column '{column.name}' mean the same: learning needs both kinds"
+            )
+        return truth.to_numpy("float32")[:, None], (name,), "binary"
+    if task == "auto" and not classes:
+        _check_stray(column, values, rows)
+    return _one_hot(column, classes or values), classes or tuple(values), "multiclass"
+
+
+def encode_as(cells: pd.DataFrame, classes: tuple[str, ...], data: Data, task: str, rows: Rows) -> np.ndarray:
+    """Labels of other images for a model that knows its classes: `(n, k)`, where a class may be absent.
+
+    Raises:
+        BadInput: a value that is none of the classes, or another number of columns.
+    """
+    cells = _filled(cells, rows)
+    if task == "multilabel":
+        if cells.shape[1] != len(classes):
+            raise BadInput(
+                f"{cells.shape[1]} label columns came, the run has {len(classes)} ({', '.join(classes)}): name as many"
+            )
+        return _multilabel(cells, rows)
+    column = _only(cells, task)
+    if task == "multiclass":
+        _check_known(column, classes, rows)
+        return _one_hot(column, classes)
+    return _binary(column, data.positive, rows, absent=True)[0].to_numpy("float32")[:, None]
+
+
+def _filled(cells: pd.DataFrame, rows: Rows) -> pd.DataFrame:
+    cells = cells.map(_plain)
+    for name in cells:
+        empty = np.flatnonzero(cells[name].str.lower().isin(MISSING))
+        if len(empty):
+            raise BadInput(
+                f"column '{name}' has no label in {rows(empty)}: fill them in, or leave these rows out with "
+                f"--data.where \"{name} != '{cells[name].iloc[empty[0]]}'\""
+            )
+    return cells
+
+
+def _check_names(names) -> None:
+    for name in names:
+        if name in RESERVED:
+            raise BadInput(f"a label called {name!r} collides with a column of the run's tables: rename it")
+
+
+def _only(cells: pd.DataFrame, task: str) -> pd.Series:
+    if cells.shape[1] > 1:
+        raise BadInput(f"{cells.shape[1]} label columns came, {task} takes one: pass --task multilabel or one column")
+    return cells.iloc[:, 0]
+
+
+def _check_known(column: pd.Series, classes: tuple[str, ...], rows: Rows) -> None:
+    unknown = sorted(set(column) - set(classes), key=_order)
+    if unknown:
+        raise BadInput(
+            f"column '{column.name}' holds {unknown[0]!r} in {rows(np.flatnonzero(column == unknown[0]))}, "
+            f"expected one of {', '.join(classes)} (--data.classes)"
+        )
+
+
+def _check_stray(column: pd.Series, values: list[str], rows: Rows) -> None:
+    """Words among numbers are a slip: 0, 1 and a "maybe"."""
     stray = [v for v in values if v.lower() not in TRUTH and not re.fullmatch(r"[-+]?\d+(\.\d+)?", v)]
-    if task == "auto" and not classes and stray and len(stray) < len(values):  # 0, 1 and a "maybe"
+    if stray and len(stray) < len(values):
         raise BadInput(
             f"column '{column.name}' holds {stray[0]!r} in {rows(np.flatnonzero(column == stray[0]))} beside "
             f"{', '.join(v for v in values if v not in stray)}: mend it, or pass --task multiclass"
         )
-    classes = classes or tuple(values)
-    one_hot = column.to_numpy(object)[:, None] == np.array(classes, object)[None]
-    return one_hot.astype("float32"), classes, "multiclass"
 
 
-def _binary(column: pd.Series, values: list[str], positive: str | None, rows: Rows) -> tuple[np.ndarray, str]:
+def _one_hot(column: pd.Series, classes) -> np.ndarray:
+    return (column.to_numpy(object)[:, None] == np.array(classes, object)[None]).astype("float32")
+
+
+def _binary(column: pd.Series, positive: str | None, rows: Rows, absent: bool = False) -> tuple[pd.Series, str]:
+    """Which rows are positive, and the name of the positive class, which may be `absent` from another hospital."""
     truth = column.str.lower().map(TRUTH)
-    listed = ", ".join(values[:8]) + (", …" if len(values) > 8 else "")
     if positive is None:
-        if not truth.isna().any():
-            return _column(truth == 1, column, rows), column.name
-        strange = np.flatnonzero(truth.isna())
-        if len(strange) < len(column):  # some cells are 0 or 1: the others are a slip
-            raise BadInput(
-                f"column '{column.name}' holds {column.iloc[strange[0]]!r} in {rows(strange)}, expected 0 or 1: "
-                "mend these rows, leave them out with --data.where, or name --data.positive"
-            )
-        choice = " or ".join(f"--data.positive {v}" for v in values[:2])
-        if len(values) == 2:
-            raise BadInput(f"column '{column.name}' holds {listed}: say which one is positive, {choice}")
-    elif not truth.isna().any() and _plain(positive).lower() in TRUTH:
-        sign = TRUTH[_plain(positive).lower()]
-        return _column(truth == sign, column, rows), column.name if sign else f"{column.name}={positive}"
-    elif _plain(positive) not in values:
-        raise BadInput(f"--data.positive {positive} does not occur in column '{column.name}', which holds {listed}")
-    if len(values) > 2:
-        others = column[column != _plain(positive or "")]
-        rarest = others.value_counts().sort_index().idxmin()
+        _check_truth(column, truth, rows)
+        return truth == 1, column.name
+    positive = _plain(positive)
+    if positive.lower() in TRUTH and not truth.isna().any():
+        sign = TRUTH[positive.lower()]
+        return truth == sign, column.name if sign else f"{column.name}={positive}"
+    if not absent and not (column == positive).any():
         raise BadInput(
-            f"column '{column.name}' holds {len(values)} values ({listed}), binary takes two; {rarest!r} is in "
-            f"{rows(np.flatnonzero(column == rarest))}: choose rows with --data.where, or pass --task multiclass"
+            f"--data.positive {positive} does not occur in column '{column.name}', which holds {_listed(column)}"
         )
-    return _column(column == _plain(positive), column, rows), _plain(positive)
+    if column[column != positive].nunique() > 1:
+        _refuse_many(column, positive, rows)
+    return column == positive, positive
 
 
-def _column(is_positive: pd.Series, column: pd.Series, rows: Rows) -> np.ndarray:
-    labels = is_positive.to_numpy("float32")[:, None]
-    if labels.min() == labels.max():  # such as "1" and "yes", or 1 and 1.0
-        raise BadInput(f"all {len(column)} labels of column '{column.name}' mean the same: learning needs both kinds")
-    return labels
+def _check_truth(column: pd.Series, truth: pd.Series, rows: Rows) -> None:
+    """Only the words of `TRUTH` say by themselves which one is positive."""
+    strange, values = np.flatnonzero(truth.isna()), sorted(set(column), key=_order)
+    if not len(strange):
+        return
+    if len(strange) == len(column) and len(values) == 2:
+        choice = " or ".join(f"--data.positive {value}" for value in values)
+        raise BadInput(f"column '{column.name}' holds {_listed(column)}: say which one is positive, {choice}")
+    if len(strange) == len(column) and len(values) > 2:
+        _refuse_many(column, "", rows)
+    raise BadInput(  # some cells are 0 or 1: the others are a slip
+        f"column '{column.name}' holds {column.iloc[strange[0]]!r} in {rows(strange)}, expected 0 or 1: "
+        "mend these rows, leave them out with --data.where, or name --data.positive"
+    )
+
+
+def _refuse_many(column: pd.Series, positive: str, rows: Rows) -> None:
+    rarest = column[column != positive].value_counts().sort_index().idxmin()
+    raise BadInput(
+        f"column '{column.name}' holds {column.nunique()} values ({_listed(column)}), binary takes two; {rarest!r} is "
+        f"in {rows(np.flatnonzero(column == rarest))}: choose rows with --data.where, or pass --task multiclass"
+    )
+
+
+def _listed(column: pd.Series) -> str:
+    values = sorted(set(column), key=_order)
+    return ", ".join(values[:8]) + (", …" if len(values) > 8 else "")
 
 
 def _multilabel(cells: pd.DataFrame, rows: Rows) -> np.ndarray:

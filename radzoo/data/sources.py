@@ -33,7 +33,10 @@ def from_csv(file: Path) -> pd.DataFrame:
 
 
 def from_npz(file: Path, data: Data) -> tuple[pd.DataFrame, Data]:
-    """The arrays of an npz as the cells that a CSV would hold, and `data` with the names of these columns."""
+    """The arrays of an npz as the cells that a CSV would hold, and `data` with the names of these columns.
+
+    The parts of the archive are the split, unless `data.split` asks for a number of folds.
+    """
     try:
         with np.load(file, allow_pickle=False) as archive:
             parts = [p for p in NPZ_PARTS if f"{p}_images" in archive and f"{p}_labels" in archive]
@@ -52,19 +55,25 @@ def from_npz(file: Path, data: Data) -> tuple[pd.DataFrame, Data]:
     columns = data.label if len(data.label) == width else tuple(f"label_{i}" for i in range(width))
     cells = pd.DataFrame(labels.astype(str), columns=list(columns), dtype=str)
     cells["image"] = [f"{file.absolute()}#{p}_images/{i}" for p in parts for i in range(counts[p])]
-    if len(parts) > 1:
+    if len(parts) > 1 and not isinstance(data.split, int):
         cells["split"] = [p for p in parts for _ in range(counts[p])]
         data = replace(data, split="split")
     label = columns if data.label == Data().label else data.label
-    patient = data.patient if data.patient in cells else None  # these archives know no patients
-    return cells, replace(data, image="image", label=label, patient=patient)
+    patient, study = (name if name in cells else None for name in (data.patient, data.study))  # there are none
+    return cells, replace(data, image="image", label=label, patient=patient, study=study)
+
+
+def phantoms(name: str = "chest") -> Path:
+    """The index of a set of fabricated images (`chest`, `chest_pretraining`), which are made when they are first asked
+    for: DICOM files, columns `file`, `patient_id`, findings, `synthetic`."""
+    from radzoo.images.phantoms import named_set
+
+    return named_set(name, cache_folder() / "phantoms")
 
 
 def from_phantoms(data: Data, notes: list[str]) -> Data:
     """Fabricates the images, or takes those of an earlier run; `data` then names their index."""
-    from radzoo.images import phantoms
-
-    index = phantoms.named_set(data.index.partition(":")[2], cache_folder() / "phantoms")
+    index = phantoms(data.index.partition(":")[2])
     columns = pd.read_csv(index, dtype=str, nrows=0).columns
     label, absent = data.label, [name for name in data.label if name not in columns]
     if absent and (len(absent) < len(label) or suggest(absent[0], columns)):  # a slip, not a recipe of other images
@@ -75,4 +84,4 @@ def from_phantoms(data: Data, notes: list[str]) -> Data:
     if absent:
         label = ("nodule",)
         notes.append(f"The phantoms have no label {', '.join(data.label)}: the label is nodule instead.")
-    return replace(data, index=str(index), image="file", patient="patient_id", label=label)
+    return replace(data, index=str(index), image="file", patient="patient_id", study=None, label=label)

@@ -1,4 +1,4 @@
-"""Training, validation and test parts that share no patient and no image."""
+"""Training, validation and test parts, or the folds of a cross-validation, that share no patient and no image."""
 
 from __future__ import annotations
 
@@ -8,17 +8,24 @@ import numpy as np
 import pandas as pd
 
 from radzoo.data.index import Index, name_rows
+from radzoo.data.stratify import stratify
 from radzoo.errors import BadInput
 from radzoo.recipe import Data
 
 PARTS = ("train", "validation", "test")
 CARVED = 0.2  # of the given training patients, where no validation part is given
+FOLDS = 5
+FRACTIONS = (0.6, 0.2, 0.2)
+ENOUGH = 1000  # patients, from which on one test part says enough
+FINAL = "final"
 
 
 def assign_splits(index: Index, digests: list[str], data: Data, seed: int) -> Index:
-    """Fills `table.split`: keeps and checks a given split, or splits by patient, stratified by label.
+    """Fills `table.split` and `table.fold`: keeps and checks a given split, or splits by patient, stratified by label.
 
-    It also adds `table.group`, equal for patients who share an identical image: later folds keep them together too.
+    With folds, `fold` (1, 2, …) is the one in which an image is tested, and `split` its part when the final model is
+    trained; otherwise `fold` is 0. `table.group` is equal for patients who share an identical image: they stay
+    together, in the folds that choose a classifier too. `table.digest` is that of the pixels.
 
     In the given split of an npz, images that a later part repeats are left out: their `split` stays empty.
 
@@ -31,11 +38,22 @@ def assign_splits(index: Index, digests: list[str], data: Data, seed: int) -> In
     table, notes = index.table.copy(), list(index.notes)
     digests = pd.Series(list(digests), index=table.index)
     table["group"] = _groups(pd.factorize(table["patient"])[0], digests)
+    table["fold"], table["digest"] = 0, digests
     rng = np.random.default_rng(seed)
+    everything = np.ones(len(table), bool)
     given = bool((table["split"] != "").any())
+    design = data.split
+    if design is None:
+        design = FOLDS if table["patient"].nunique() < ENOUGH else FRACTIONS
+    if not given and isinstance(design, int):
+        names = _fold_names(design)
+        blocks = _split(index, digests, everything, names, [1 / design] * design, rng, notes)
+        table["fold"] = [names.index(block) + 1 for block in blocks]
+        table["split"] = np.where(table["fold"] == 1, "validation", "train")
+        _check_classes(index, [(name, blocks == name) for name in names], _advice(design))
+        return replace(index, table=table, notes=tuple(notes))
     if not given:
-        everything = np.ones(len(table), bool)
-        table["split"] = _split(index, digests, everything, PARTS, _fractions(data.split), rng, notes)
+        table["split"] = _split(index, digests, everything, PARTS, _fractions(design), rng, notes)
     else:
         _check_sides(table, table["patient"], "patients")
         if table["path"].str.contains(".npz#", regex=False).all():
@@ -50,44 +68,32 @@ def assign_splits(index: Index, digests: list[str], data: Data, seed: int) -> In
                 f"The split names no validation part: {carved['patient'].nunique()} patients ({len(carved)} images) "
                 "of its training part were set aside for validation."
             )
-    _check_classes(index, table, given)
+    advice = "mend the split column, or pass fractions (--data.split 0.6 0.2 0.2)" if given else _advice(None)
+    _check_classes(index, [(part, (table["split"] == part).to_numpy()) for part in PARTS], advice)
     return replace(index, table=table, notes=tuple(notes))
 
 
-def stratify(kinds: np.ndarray, sizes: np.ndarray, fractions, rng: np.random.Generator) -> np.ndarray:
-    """Iterative stratification: the rarest kind is dealt out first, each time to the part that lacks most of it.
-
-    Sechidis et al., On the Stratification of Multi-label Data, ECML PKDD 2011. One rule is added: the last groups of a
-    kind go to parts that have none of it, so that three patients with a rare label serve three parts.
+def parts(index: Index, fold: int | str = 0) -> dict[str, np.ndarray]:
+    """Positions of the images of `train`, `validation` and `test`.
 
     Args:
-        kinds: `(groups, kinds)` patients of each kind in each group; a group stays together.
-        sizes: `(groups,)` patients in each group.
-        fractions: of each part, summing to 1.
-    Returns:
-        The part of each group, `(groups,)`.
+        fold: 0 for a single split; 1, 2, … of a cross-validation: block `fold` is the test part and the block after it
+            the validation part; `"final"` for the model that is trained when all folds are done, and has no test part.
     """
-    fractions = np.asarray(fractions)
-    lacking, room = fractions[:, None] * kinds.sum(axis=0), fractions * sizes.sum()
-    held = np.zeros(lacking.shape)
-    part = np.full(len(sizes), -1)
-    order = rng.permutation(len(sizes))
-    order = order[np.argsort(-sizes[order], kind="stable")]  # large groups first: small ones fill the gaps
-    while (part < 0).any():
-        left = kinds[part < 0].sum(axis=0)
-        kind = np.where(left > 0, left, np.inf).argmin() if left.any() else None
-        queue = [g for g in order if part[g] < 0 and (kind is None or kinds[g, kind])]
-        for place, group in enumerate(queue):
-            wanted = room if kind is None else lacking[:, kind]
-            allowed = np.ones(len(room), bool)
-            if kind is not None and len(queue) - place <= (held[:, kind] == 0).sum():
-                allowed = held[:, kind] == 0
-            best = np.lexsort((room.round(9), wanted.round(9), allowed))[-1]
-            part[group] = best
-            lacking[best] -= kinds[group]
-            held[best] += kinds[group]
-            room[best] -= sizes[group]
-    return part
+    table = index.table
+    if fold in (0, FINAL):
+        split = table["split"].to_numpy()
+        return {part: np.flatnonzero(split == part) for part in (PARTS if fold == 0 else PARTS[:2])}
+    block, count = table["fold"].to_numpy(), int(table["fold"].max())
+    after = fold % count + 1
+    train = np.flatnonzero((block != fold) & (block != after))
+    return {"train": train, "validation": np.flatnonzero(block == after), "test": np.flatnonzero(block == fold)}
+
+
+def folds(index: Index) -> list[int]:
+    """The folds of a cross-validation, or `[0]` for a single split."""
+    count = int(index.table["fold"].max())
+    return list(range(1, count + 1)) if count else [0]
 
 
 def _split(index: Index, digests: pd.Series, here, parts, fractions, rng, notes: list[str]) -> np.ndarray:
@@ -162,26 +168,37 @@ def _leave_copies_out(table: pd.DataFrame, digests: pd.Series, notes: list[str])
         table.loc[copies, "split"] = ""
 
 
-def _check_classes(index: Index, table: pd.DataFrame, given: bool) -> None:
+def _fold_names(count: int) -> list[str]:
+    if count < 3:
+        raise BadInput(
+            f"--data.split {count} came, expected at least 3 folds: one block is tested, one guides, the others train"
+        )
+    return [f"fold {number}" for number in range(1, count + 1)]
+
+
+def _advice(count: int | None) -> str:
+    if count is None:
+        return "give more data, other fractions (--data.split) or another seed (--seed)"
+    fewer = "fewer folds (--data.split 3)" if count > 3 else "one split (--data.split 0.6 0.2 0.2)"
+    return f"give more data, or ask for {fewer}"
+
+
+def _check_classes(index: Index, places: list[tuple[str, np.ndarray]], advice: str) -> None:
     """Every part must hold images with and without each class: nothing can be learnt or measured otherwise."""
     missing, absent = [], set()
-    for part in PARTS:
-        here = (table["split"] == part).to_numpy()
+    everywhere = index.labels.sum(axis=0).astype(int)
+    for part, here in places:
         counts, total = index.labels[here].sum(axis=0).astype(int), int(here.sum())
         if not total:
             raise BadInput(f"the {part} part has no image: give images of more patients or other fractions")
-        for name, count, everywhere in zip(index.classes, counts, index.labels.sum(axis=0).astype(int), strict=True):
+        for name, count, among in zip(index.classes, counts, everywhere, strict=True):
             if count in (0, total):
                 word = "no image with" if count == 0 else "no image without"
-                missing.append(f"{part} ({total} images) has {word} '{name}' ({everywhere} of {len(table)} in all)")
+                missing.append(f"{part} ({total} images) has {word} '{name}' ({among} of {len(index.table)} in all)")
                 absent.add(name)
     if not missing:
         return
     more = f" and {len(missing) - 6} more" if len(missing) > 6 else ""
     if index.task == "multilabel":
-        advice = f"drop {', '.join(n for n in index.classes if n in absent)} from --data.label, or give more data"
-    elif given:
-        advice = "mend the split column, or pass fractions (--data.split 0.6 0.2 0.2)"
-    else:
-        advice = "give more data, other fractions (--data.split) or another seed (--seed)"
+        advice = f"drop {', '.join(n for n in index.classes if n in absent)} from --data.label, or {advice}"
     raise BadInput(f"a class is absent from a part: {'; '.join(missing[:6])}{more}: {advice}")

@@ -8,18 +8,19 @@ import json
 import os
 import re
 import sys
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
+from radzoo.atomic import whole
 from radzoo.errors import BadInput
-from radzoo.images import arrays
+from radzoo.images import arrays, read
 from radzoo.images.input import Input
 
-FORMAT = 1  # counts up when the same file would be decoded to other pixels
+FORMAT = 2  # counts up when the same file would be decoded to other pixels
 WHITE = 65535
+FACTS = ("modality", "spacing_mm", "spacing_source", "burnt_in", "applied")  # of `Pixels`, kept beside the array
 THREADS = 2
 ARRAY = re.compile(r"(.+\.np[yz])#(.+)", re.IGNORECASE)  # FILE.npz#train_images/17
 
@@ -36,6 +37,8 @@ def as_stored(image: np.ndarray) -> np.ndarray:
 
 class Store:
     """Decoded images as uint16 arrays on disk, one file each, in a folder named by the transform.
+
+    Beside each array lies a small JSON file: what the image was, and what was applied to it.
 
     The key of an image is the sha256 of its bytes, so a file that moved or stands in two indexes is decoded once.
     Mean, std, scale and channel order are applied later and do not matter here. Two runs may share a store: a file
@@ -91,26 +94,30 @@ class Store:
         """The image float32 `(h, w, channels)` in 0..1."""
         return np.load(self._path(key)).astype("float32") / np.float32(WHITE)
 
+    def facts(self, key: str) -> dict:
+        """`modality`, `spacing_mm`, `spacing_source`, `burnt_in`, `applied` (as `Pixels`), and `size` `[h, w]`."""
+        return json.loads(self._path(key).with_suffix(".json").read_text(encoding="utf-8"))
+
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.npy"
 
     def _add(self, path: str) -> str:
         key = _digest(path)
         if not self._path(key).exists():
-            self._write(key, self.spec.read(path))
+            pixels = read(path, window=self.spec.window)
+            self._write(key, self.spec.fit(pixels), pixels)
         return key
 
-    def _write(self, key: str, image: np.ndarray) -> None:
+    def _write(self, key: str, image: np.ndarray, pixels) -> None:
         path = self._path(key)
-        temporary = path.with_name(f".{key}.{uuid.uuid4().hex}.tmp")
+        facts = {name: getattr(pixels, name) for name in FACTS} | {"size": pixels.values.shape[:2]}
         content = io.BytesIO()  # written by Python, which reports a full disk; ndarray.tofile may not
         np.save(content, np.round(image * WHITE).astype("uint16"))
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with whole(path.with_suffix(".json")) as temporary:  # first: where the array is, its facts are
+            temporary.write_text(json.dumps(facts), encoding="utf-8")
+        with whole(path) as temporary:
             temporary.write_bytes(content.getvalue())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def _file(path: str) -> str:

@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ ATTEMPTS = 4
 PAUSE = 0.5  # seconds before the second attempt; grows with each
 CHUNK = 1 << 18
 TIMEOUT = 15.0  # seconds without a byte
+SILENT = 1.0  # seconds of waiting for another process before it is said
 
 
 def reachable(url: str, within: float = 0.8) -> bool:
@@ -51,22 +53,52 @@ def reachable(url: str, within: float = 0.8) -> bool:
 def download(file, path: Path) -> None:
     """Fetches `file.url` to `path` by way of `path.part`, which survives an interruption and is resumed.
 
+    Of several processes that want the same file, one fetches it and the others wait.
+
     Raises:
         BadInput: HTTP error, wrong hash (the part is removed), full disk, or a connection that keeps breaking.
     """
     part = path.with_name(f"{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _complete(file.url, part)
-        if fault := mismatch(part, file):
-            part.unlink()
-            raise BadInput(f"{file.url} did not give the published file: {fault}; it was removed, nothing was loaded")
-        if not (file.sha256 or file.md5):
-            _trust(part, path)
-        os.replace(part, path)
+        with _alone(path):
+            if path.exists() and not mismatch(path, file):  # another process was quicker
+                return
+            _complete(file.url, part)
+            if fault := mismatch(part, file):
+                part.unlink()
+                raise BadInput(
+                    f"{file.url} did not give the published file: {fault}; it was removed, nothing was loaded"
+                )
+            if not (file.sha256 or file.md5):
+                _trust(part, path)
+            os.replace(part, path)
     except OSError as error:
         full = f"no space left for {part}" if error.errno == errno.ENOSPC else f"{part} cannot be written ({error})"
         raise BadInput(f"{full}: make room or choose another folder, then run again to resume") from None
+
+
+@contextmanager
+def _alone(path: Path):
+    """Holds `.NAME.lock` beside the file, as long as this process fetches it; a process that was killed lets go."""
+    from filelock import FileLock, Timeout
+
+    held = path.with_name(f".{path.name}.lock")
+    lock = FileLock(held)
+    try:
+        try:
+            lock.acquire(timeout=SILENT)
+        except Timeout:
+            print(f"{path.name}: waiting for another process that fetches it", file=sys.stderr, flush=True)
+            lock.acquire()
+    except NotImplementedError:  # filelock's word for a file system without locks
+        raise BadInput(f"{path.parent} cannot lock files: let RADZOO_CACHE or --to name another folder") from None
+    try:
+        yield
+        with suppress(OSError):  # the file is there now: nobody needs the lock any more
+            held.unlink(missing_ok=True)
+    finally:
+        lock.release()
 
 
 def _complete(url: str, part: Path) -> None:

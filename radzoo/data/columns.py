@@ -1,0 +1,110 @@
+"""Columns of an index: which image, whose it is, in which part; and words for rows that are not as they should be."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from radzoo.errors import BadInput
+from radzoo.recipe import Data
+
+VALIDATION = ("val", "valid", "validation")
+
+
+def column(cells: pd.DataFrame, name: str, role: str, file: Path) -> pd.Series:
+    """The column of that name, or BadInput that lists the columns there are, near matches first."""
+    if name in cells:
+        return cells[name]
+    near = difflib.get_close_matches(name, cells.columns, n=3, cutoff=0.5)
+    near += [c for c in cells.columns if c.lower() == name.lower() and c not in near]
+    others = near + [c for c in cells.columns if c not in near]
+    listed = ", ".join(others[:20]) + (f" and {len(others) - 20} more" if len(others) > 20 else "")
+    raise BadInput(f"{file.name} has no column '{name}' (--data.{role}); its columns are {listed}")
+
+
+def name_rows(table: pd.DataFrame, positions, limit: int = 5) -> str:
+    """Words for rows of an index: `rows 2, 9 and 4 more (the header is row 1)`, or the places in an npz."""
+    chosen = table.iloc[list(positions)]
+    shown = [
+        path.rpartition("#")[2] if ".npz#" in path else str(row + 2)
+        for row, path in zip(chosen["row"][:limit], chosen["path"][:limit], strict=True)
+    ]
+    more = f" and {len(chosen) - limit} more" if len(chosen) > limit else ""
+    sheet = " (the header is row 1)" if shown and shown[0].isdigit() else ""
+    return f"row{'s' if len(chosen) > 1 else ''} {', '.join(shown)}{more}{sheet}"
+
+
+def image_table(cells: pd.DataFrame, data: Data, file: Path) -> pd.DataFrame:
+    """`row` and `path` of every image."""
+    images = column(cells, data.image, "image", file).str.strip()
+    table = pd.DataFrame({"row": cells.index.to_numpy(), "path": images.to_numpy()})
+    _refuse(table, images == "", f"column '{data.image}' names no image in {{}}: fill them in or remove these rows")
+    table["path"] = [os.path.abspath(file.parent / image) for image in images]
+    double = table["path"].duplicated(keep=False)
+    _refuse(table, double, "the same image stands in several rows, {}: keep one row per image")
+    return table
+
+
+def add_owners(table: pd.DataFrame, cells: pd.DataFrame, data: Data, unit: str, file: Path, notes: list[str]) -> None:
+    """Fills `patient` and `unit`: the image, the study or the patient, whichever is counted.
+
+    Raises:
+        BadInput: a column that the unit needs is missing or has gaps, or a study belongs to two patients.
+    """
+    images = [f"image {row}" for row in table["row"]]
+    study = None if data.study is None else _ids(table, cells, data.study, "study", file)
+    if data.patient is not None:
+        table["patient"] = _ids(table, cells, data.patient, "patient", file)
+    else:
+        what = "image" if study is None else "study"
+        table["patient"] = images if study is None else study
+        notes.append(f"There is no patient column: each {what} counts as a patient of its own.")
+    if (unit == "patient" and data.patient is None) or (unit == "study" and study is None):
+        raise BadInput(f"--unit {unit} came, but no column tells {unit} from {unit}: name it with --data.{unit}")
+    table["unit"] = {"image": images, "study": study, "patient": table["patient"]}[unit]
+    shared = table["patient"].groupby(table["unit"]).transform("nunique") > 1
+    _refuse(
+        table,
+        shared,
+        f"a study of column '{data.study}' belongs to more than one patient in {{}}: mend these rows, or write "
+        "patient and study into one column",
+    )
+
+
+def given_parts(table: pd.DataFrame, cells: pd.DataFrame, data: Data, file: Path) -> pd.Series:
+    """The user's words for the parts as `train`, `validation`, `test`; `data.test` may rename the validation part."""
+    values = pd.Series(column(cells, data.split, "split", file).str.strip().to_numpy())
+    words = {"train": "train"} | dict.fromkeys(VALIDATION, "validation") | {data.test.lower(): "test"}
+    parts = values.str.lower().map(words)
+    occur = sorted(set(values) - {""})
+    if not (parts == "test").any():
+        raise BadInput(
+            f"no row of column '{data.split}' is the test set '{data.test}': pass --data.test VALUE, "
+            f"VALUE one of {', '.join(occur) or 'nothing, the column is empty'}"
+        )
+    strange = parts.isna()
+    first = values[strange].iloc[0] if strange.any() else ""
+    expected = f"expected train, val or the test set '{data.test}'"
+    _refuse(table, strange, f"column '{data.split}' holds {first!r} in {{}}, {expected}")
+    if not (parts == "train").any():
+        raise BadInput(
+            f"no row of column '{data.split}' is 'train', it holds {', '.join(occur)}: nothing to learn from"
+        )
+    return parts
+
+
+def _ids(table: pd.DataFrame, cells: pd.DataFrame, name: str, role: str, file: Path) -> np.ndarray:
+    ids = column(cells, name, role, file).str.strip().to_numpy()
+    empty = np.isin([each.lower() for each in ids], ("", "nan"))
+    _refuse(table, empty, f"column '{name}' names no {role} in {{}}: fill them in or remove these rows")
+    return ids
+
+
+def _refuse(table: pd.DataFrame, bad, message: str) -> None:
+    positions = np.flatnonzero(bad)
+    if len(positions):
+        raise BadInput(message.replace("{}", name_rows(table, positions)))
