@@ -1,101 +1,91 @@
-"""From the files of a run to what the page says: the headline, the tables, the cases."""
+"""From the files of a run to the page: what each part of `report.html` shows."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import jinja2
 import numpy as np
-import pandas as pd
 
-from radzoo.errors import BadInput
-from radzoo.report import cases, figures, words
+from radzoo.metrics import FEW
+from radzoo.report import answer, cases, curves, figures, limits, tables, terminal, words
+from radzoo.report.reading import read, tested
 
-SPLITS = ("train", "validation", "test")
+FILTERS = (words.number, words.three, words.percent, words.span, words.tally, words.rates, terminal.validation)
 
 
 def write(folder: Path, pictures) -> Path:
     """See `radzoo.report.write`."""
     run = read(folder)
-    place = Path(__file__).parent
-    template = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(place),
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    template.filters |= {"number": words.number, "percent": words.percent, "span": words.span}
-    html = template.get_template("report.html").render(context(run, pictures))
+    environment.filters |= {function.__name__: function for function in FILTERS}
+    html = environment.get_template("report.html").render(context(run, pictures))
     figures.save(folder / "report.html", html.strip().encode())
     return folder / "report.html"
 
 
-def read(folder: Path) -> SimpleNamespace:
-    """The files of a run folder; `run.best` is the row of `metrics.json` that won on validation."""
-    names = ["recipe.json", "environment.json", "metrics.json", "split.csv", "history.csv", "predictions.csv"]
-    missing = [name for name in names if not (folder / name).is_file()]
-    if missing:
-        raise BadInput(f"{folder} lacks {', '.join(missing)}: a report needs the folder of a finished run")
-    values = [json.loads((folder / name).read_text()) for name in names[:3]]
-    tables = [
-        pd.read_csv(folder / name, dtype={"patient": str, "phase": str}, keep_default_na=False, na_values=[""])
-        for name in names[3:]
-    ]
-    run = SimpleNamespace(folder=folder, **{n.split(".")[0]: v for n, v in zip(names, values + tables, strict=True)})
-    trained = [row for row in run.metrics["rows"] if row["way"] != "majority"]
-    if not trained:
-        raise BadInput(f"{folder}/metrics.json holds no trained way: nothing to report")
-    run.task = run.metrics["task"]
-    run.several = len({row["model"] for row in trained}) > 1
-    run.best = words.chosen(run.metrics)
-    same = [row for row in trained if row["way"] == "scratch" and row["model"] == run.best["model"]]
-    run.scratch = (same or [row for row in trained if row["way"] == "scratch"] or [None])[0]
-    run.labels = list(run.split.columns[3:])
-    binary = run.task == "binary"
-    run.labels = run.labels[:1] if binary else run.labels
-    run.titles = [run.metrics["positive"] or run.labels[0]] if binary else run.labels
-    return run
-
-
 def context(run, pictures) -> dict:
     """Everything that `report.html` shows."""
-    metrics = run.metrics
-    rows = [row | {"label": words.way(row), "best": row is run.best} for row in metrics["rows"]]
-    tested = [row["test"]["auc"] for row in rows] + [c["auc"] for c in run.best["test"]["per_class"].values()]
-    lows = [measured["low"] for measured in tested if measured["low"] is not None]
-    test = truth_and_scores(run, run.best)
+    test = tested(run, run.best)
     return {
         "run": run,
-        "rows": rows,
+        "rows": _rows(run),
+        "test": run.best["test"],
         "positive": run.titles[0] if run.task == "binary" else None,
-        "axis": min(0.4, np.floor(10 * min(lows, default=0.4)) / 10),  # left end of the interval bars
-        "headline": words.headline(run),
-        "cautions": words.cautions(run),
-        "comparisons": [words.comparison(run, pair) for pair in metrics["comparisons"]],
-        "counts": counts(run),
-        "roc": _roc(run, test),
+        "kinds": "findings" if run.task == "multilabel" else "classes",
+        "many": words.MANY[run.unit],
+        "amount": words.amount(run.best["test"], run.unit),
+        "axis": _axis(run),
+        "colours": figures.COLOUR,
+        "few": FEW,
+        "headline": answer.headline(run),
+        "alarms": answer.alarms(run),
+        "lead": answer.lead(run),
+        "transfer": answer.against_scratch(run),
+        "blind": [row for row, _ in answer.suspicions(run)],
+        "cautions": answer.cautions(run),
+        "classifiers": [row for row in run.trained if "; " in row["detail"]],
+        "comparisons": [tables.comparison(run, pair) for pair in run.metrics["comparisons"]],
+        "left_out": limits.left_out(run),
+        "calibration": limits.calibration(run) if run.best["test"]["reliability"] else [],
+        "counts": tables.counts(run),
+        "thresholds": tables.thresholds(run),
+        "rule": run.best["validation"]["threshold_rule"],
+        "readings": tables.readings(run),
+        "roc": _roc(run, test) if run.best["test"]["claim"] else None,
+        "reliability": _reliability(run),
         "learning": _learning(run),
-        "blocks": cases.blocks(run, test, pictures),
-        "several": run.several,
+        "gallery": cases.gallery(run, test, pictures),
         "weights": _weights(run.environment["weights"]),
         "recipe": json.dumps(run.recipe, indent=2, ensure_ascii=False),
     }
 
 
-def counts(run) -> list[dict]:
-    """Images and patients per class and split: rows of `{"name", "cells": [(images, patients), ...]}`."""
+def _rows(run):
+    """The rows of the main table: each with its name, and an evaluation (or None) per external set."""
+    none = [None] * len(run.metrics["external"])
+    return [
+        row | {"label": words.way(row), "best": row is run.best, "external": row.get("external") or none}
+        for row in run.metrics["rows"]
+    ]
 
-    def row(name, chosen):
-        parts = [run.split[chosen & (run.split["split"] == split)] for split in SPLITS]
-        return {"name": name, "cells": [(len(part), part["patient"].nunique()) for part in parts]}
 
-    rows = [row(title, run.split[label] == 1) for label, title in zip(run.labels, run.titles, strict=True)]
-    if run.task == "binary":
-        rows.append(row(f"without {run.titles[0]}", run.split[run.labels[0]] == 0))
-    return [*rows, row("all", run.split["row"].notna())]
+def _axis(run):
+    """Left end of the bars: below every interval and every fold that is shown."""
+    best = run.best
+    entries = [row["test"] for row in run.metrics["rows"]] + list(best["test"]["per_class"].values())
+    entries += best.get("external") or []
+    shown = [entry for entry in entries if entry["claim"]]
+    lows = [entry["auc"]["low"] for entry in shown]
+    lows += [fold["auc"] for entry in shown for fold in entry.get("folds") or []]
+    return min(0.4, np.floor(10 * min((low for low in lows if low is not None), default=0.4)) / 10)
 
 
 def _weights(entries):
@@ -107,54 +97,59 @@ def _weights(entries):
         if same is None:
             same = {"content": content, "ways": []}
             merged.append(same)
-        same["ways"] += [words.PURPOSE[entry["way"]]] if "way" in entry else []
+        purpose = [words.PURPOSE[entry["way"]]] if "way" in entry else []
+        same["ways"] += [name for name in purpose if name not in same["ways"]]
     return [other["content"] | {"ways": other["ways"]} for other in merged]
 
 
-def truth_and_scores(run, row) -> SimpleNamespace:
-    """Test images of one way: `rows (n,)`, `patients (n,)`, `truth (n, k)`, `score (n, k)`."""
-    table = run.predictions
-    of_way = (table["model"].fillna("") == row["model"]) & (table["way"] == row["way"]) & (table["split"] == "test")
-    table = table[of_way]
-    known = run.split.set_index("row").loc[table["row"]]
-    return SimpleNamespace(
-        rows=table["row"].to_numpy(),
-        patients=known["patient"].to_numpy(str),
-        truth=known[run.labels].to_numpy(float),
-        score=table.iloc[:, 5 : 5 + len(run.labels)].to_numpy(float),
-    )
-
-
 def _roc(run, test):
+    """Every way for a binary task; the chosen one and that from scratch for several classes."""
     rows = [row for row in run.metrics["rows"] if row["way"] != "majority" and row is not run.best]
     if run.task != "binary":
         rows = [run.scratch] if run.scratch not in (None, run.best) else []
-    models = [row["model"] for row in run.metrics["rows"]]
-    curves = []
-    for row in [run.best, *rows]:
-        data = truth_and_scores(run, row)
-        area = f"{_label(run, row)} ({words.number(row['test']['auc']['value'])})"
-        model = sorted(set(models), key=models.index).index(row["model"])
-        curves.append({"label": area, "way": row["way"], "model": model, "truth": data.truth, "score": data.score})
+    models = list(dict.fromkeys(row["model"] for row in run.trained))
+    drawn = []
+    for row, data in [(run.best, test), *((row, tested(run, row)) for row in rows)]:
+        if data is not None:
+            label = f"{_label(run, row)} ({words.number(row['test']['auc']['value'])})"
+            number = models.index(row["model"]) if row["model"] in models else 0
+            drawn.append({"label": label, "way": row["way"], "model": number, "truth": data.truth, "score": data.score})
     entries = run.best["test"]["per_class"]
-    entries = [run.best["test"]] if run.task == "binary" else [entries[label] for label in run.labels]
-    values = [(e["specificity"]["value"], e["sensitivity"]["value"]) for e in entries]
+    entries = [run.best["test"]] if run.task == "binary" else [entries[name] for name in run.classes]
+    shown = [k for k, entry in enumerate(entries) if entry["claim"]]  # a curve is a claim too
+    for curve in drawn:
+        curve |= {name: curve[name][:, shown] for name in ("truth", "score")}
+    values = [(entries[k]["specificity"]["value"], entries[k]["sensitivity"]["value"]) for k in shown]
     points = [None if None in pair else (1 - pair[0], pair[1]) for pair in values]
-    titles = [_plain(title) for title in run.titles]
-    return figures.inline(figures.roc(run.folder / "figures" / "roc.png", curves, test.patients, titles, points))
+    titles = [_plain(run.titles[k]) for k in shown]
+    return figures.inline(curves.roc(run.folder / "figures" / "roc.png", drawn, test.patients, titles, points))
+
+
+def _reliability(run):
+    bins = run.best["test"]["reliability"] if run.best["test"]["claim"] else None
+    if not bins:
+        return None
+    path = run.folder / "figures" / "reliability.png"
+    return figures.inline(curves.reliability(path, bins, _plain(run.titles[0]), figures.COLOUR[run.best["way"]]))
 
 
 def _learning(run):
     names = {(row["model"], row["way"]): row for row in run.metrics["rows"]}
     runs = [
-        {"label": _label(run, names[key]), "way": key[1], "epochs": epochs}
+        {
+            "label": _label(run, names[key]),
+            "way": key[1],
+            "trainings": dict(list(epochs.groupby("fold", sort=False))),
+        }
         for key, epochs in run.history.groupby(["model", "way"], sort=False)
     ]
-    return figures.inline(figures.learning(run.folder / "figures" / "learning.png", runs)) if runs else None
+    return figures.inline(curves.learning(run.folder / "figures" / "learning.png", runs)) if runs else None
 
 
 def _label(run, row):
-    return _plain(f"{row['model']}, {words.way(row)}" if run.several else words.way(row))
+    """The name of a row in a figure, where long ones have no room."""
+    name = "fixed features" if row["way"] == "features" else words.way(row)
+    return _plain(f"{row['model']}, {name}" if run.several and row["model"] else name)
 
 
 def _plain(text):
