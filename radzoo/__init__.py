@@ -13,9 +13,12 @@ _HOME = {
     "create_model": "heads",
     "input_spec": "heads",
     "list_weights": "weights",
-    "load": "predict",
-    "predict": "predict",
+    "load": "inference",
+    "predict": "inference",
+    "phantoms": "data",
     "run": "train",
+    "resume": "train",
+    "evaluate": "train",
     "Recipe": "recipe",
     "Data": "recipe",
     "Phase": "recipe",
@@ -27,9 +30,7 @@ __version__ = "0.1.0"
 
 def __getattr__(name):
     if name in _HOME:
-        home = importlib.import_module(f"radzoo.{_HOME[name]}")
-        # Kept at once, for the import itself has put the module `predict` where the function of that name belongs.
-        globals().update({other: getattr(home, other) for other in _HOME if _HOME[other] == _HOME[name]})
+        globals()[name] = getattr(importlib.import_module(f"radzoo.{_HOME[name]}"), name)
         return globals()[name]
     raise AttributeError(f"module 'radzoo' has no attribute {name!r}")
 

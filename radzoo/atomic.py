@@ -12,8 +12,8 @@ from radzoo.errors import BadInput
 
 
 @contextmanager
-def replacing(path: Path):
-    """Yields a temporary path beside `path`, which takes its place when all went well; a full disk is one line.
+def whole(path: Path):
+    """Yields a temporary path beside `path`, which takes its place when all went well.
 
     No two processes write to the same temporary file. One that was killed leaves `.NAME.*.part*` behind.
     """
@@ -21,9 +21,24 @@ def replacing(path: Path):
     try:
         yield temporary
         os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(path: Path):
+    """`whole`, with a full disk said in one line."""
+    try:
+        with whole(path) as temporary:
+            yield temporary
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise BadInput(f"the disk is full: {path} was not written; free some space and run again") from None
         raise
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Removes what a killed process left half-written below `folder`."""
+    for path in folder.rglob(".*.part*"):
+        if path.is_file():
+            path.unlink(missing_ok=True)

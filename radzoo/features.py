@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import sys
-import uuid
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,8 +13,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from radzoo.atomic import whole
 from radzoo.data import Store, batches, cache_folder
-from radzoo.data.split import stratify
+from radzoo.data.stratify import stratify
 from radzoo.errors import BadInput
 from radzoo.metrics import auc
 
@@ -235,13 +234,9 @@ def _digest(model: keras.Model, store: Store) -> str:
 
 
 def _write(path: Path, row: np.ndarray) -> None:
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "xb") as file:
+        with whole(path) as temporary, open(temporary, "xb") as file:
             np.save(file, row)
-        os.replace(temporary, path)
     except OSError as error:
         raise BadInput(f"cannot write to {path.parent}: {error.strerror}; make room, or set RADZOO_CACHE") from None
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from radzoo import weights
-from radzoo.data import as_stored
+from radzoo.data import Store, as_stored, batches
 from radzoo.errors import BadInput
 from radzoo.features import load_classifier
+from radzoo.metrics import Recalibration, pool_units
 
 
 def load(tag_or_run: str | os.PathLike) -> tuple[keras.Model, weights.Manifest]:
@@ -39,12 +40,16 @@ def load(tag_or_run: str | os.PathLike) -> tuple[keras.Model, weights.Manifest]:
         ) from None
 
 
-def predict(run: str | os.PathLike, files, *, batch: int = 32, progress: bool = True) -> pd.DataFrame:
-    """Probabilities for image files, one row per file in the given order.
+def predict(
+    run: str | os.PathLike, files, *, together: bool = False, batch: int = 32, progress: bool = True
+) -> pd.DataFrame:
+    """Recalibrated probabilities for image files, one row per file in the given order.
 
     Args:
         run: the folder of a finished run.
         files: images, as in an index; `FILE.npz#member/row` is one image of an array.
+        together: the files are one study or one patient, for a run whose unit of analysis that is: all rows then say
+            the same.
         batch: images per step.
 
     Returns:
@@ -64,14 +69,41 @@ def predict(run: str | os.PathLike, files, *, batch: int = 32, progress: bool = 
         raise BadInput("no image came: name at least one file")
     if batch < 1:
         raise BadInput(f"batch {batch} came, expected at least 1")
-    classifier = Path(run) / "classifier.skops"
-    choice = load_classifier(classifier) if classifier.is_file() else None
+    _check_unit(manifest, together)
+    classify = _classifier(run)
     parts = []
     for start in tqdm(range(0, len(files), batch), "images", disable=not progress or len(files) <= batch):
         images = np.stack([_image(manifest, file) for file in files[start : start + batch]])
-        outputs = np.asarray(model(images, training=False))
-        parts.append(choice.probability(outputs) if choice else outputs)
-    return _table(files, np.concatenate(parts), manifest)
+        parts.append(classify(np.asarray(model(images, training=False))))
+    raw = np.concatenate(parts)
+    if together:
+        nobody, one = np.zeros_like(raw), np.zeros(len(raw))
+        nobody[:, 0] = manifest.task == "multiclass"
+        raw = np.repeat(pool_units(nobody, raw, one, one, manifest.metrics["aggregate"]).probability, len(raw), 0)
+    probability = Recalibration.from_json(manifest.metrics["recalibration"]).apply(raw)
+    return _table(files, probability, manifest)
+
+
+def raw_probability(run: str | os.PathLike, model: keras.Model, store: Store, keys, batch: int) -> np.ndarray:
+    """What the model of a run says of stored images, before recalibration: `(len(keys), k)`."""
+    images = batches(store, list(keys), np.zeros((len(keys), 1)), batch=batch)
+    return _classifier(run)(model.predict(images, verbose=0)[: len(keys)])
+
+
+def _classifier(run):
+    """From the outputs of a run's network to probabilities: scikit-learn's part, where there is one."""
+    path = Path(run) / "classifier.skops"
+    return load_classifier(path).probability if path.is_file() else lambda outputs: outputs
+
+
+def _check_unit(manifest: weights.Manifest, together: bool) -> None:
+    unit = manifest.metrics["unit"]
+    if unit != "image" and not together:
+        raise BadInput(
+            f"this run decides per {unit}, not per image: name the files of one {unit} and pass --together"
+        )
+    if unit == "image" and together:
+        raise BadInput("this run decides per image: leave --together out")
 
 
 def _image(manifest: weights.Manifest, file: str) -> np.ndarray:

@@ -152,6 +152,26 @@ class Recipe:
     out: str | None = None
 
 
+def from_json(content: dict) -> Recipe:
+    """The recipe that `dataclasses.asdict` turned into JSON: lists become tuples and nested values again.
+
+    Raises:
+        BadInput: fields that no recipe of this version has, or values that are none.
+    """
+    try:
+        fields = {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
+        data = {name: tuple(v) if isinstance(v, list) else v for name, v in content["data"].items()}
+        nested = {
+            "data": Data(**data),
+            "phases": tuple(Phase(**phase) for phase in content["phases"]),
+            "scratch": Phase(**content["scratch"]),
+            "augment": Augment(**content["augment"]),
+        }
+        return Recipe(**{**fields, **nested})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BadInput(f"this is no recipe of this version of radzoo ({error}): run it anew") from None
+
+
 def recipe_names() -> list[str]:
     """The recipes that come with radzoo."""
     return sorted(path.stem for path in packaged("recipes").glob("[!_]*.py"))

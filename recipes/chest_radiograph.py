@@ -15,7 +15,7 @@ RECIPE = Recipe(
     models=("mobilenet_v2_035",),
     weights="imagenet",
     channels="fold",
-    data=Data(index="phantom:chest", image="file", label=("label",), patient="patient_id", split=(0.6, 0.2, 0.2)),
+    data=Data(index="phantom:chest", image="file", label=("label",), patient="patient_id"),
     phases=(
         Phase(epochs=15, learning_rate=1e-3, freeze_below="head"),
         Phase(epochs=20, learning_rate=5e-5, freeze_below="stage3"),

@@ -15,6 +15,7 @@ from radzoo.images.input import Input
 from radzoo.losses import balanced
 from radzoo.metrics import auc
 from radzoo.recipe import Augment, Phase, Recipe
+from radzoo.train import state
 from radzoo.train.fit import HISTORY, Part, fit, predict, xla_state
 
 loop = importlib.import_module("radzoo.train.fit")  # `radzoo.train.fit` the module, whatever the package exports
@@ -144,6 +145,79 @@ def test_the_same_seed_gives_the_same_numbers(trained, parts):
     assert [{**row, "seconds": 0} for row in train(parts, again, phases)] == [{**row, "seconds": 0} for row in history]
     for one, two in zip(model.weights, again.weights, strict=True):
         np.testing.assert_array_equal(one.numpy(), two.numpy(), err_msg=one.path)
+
+
+class Stop(BaseException):
+    """Ctrl-C, at a moment that a test chooses."""
+
+
+def dropping():
+    """A network with batch normalisation and dropout, whose random state must survive too."""
+    keras.utils.set_random_seed(0)
+    x = image = keras.Input(SPEC.shape, name="image")
+    x = keras.layers.Conv2D(4, 5, strides=4, name="stem_conv")(x)
+    x = keras.layers.BatchNormalization(name="stem_norm", momentum=0.5)(x)
+    x = keras.layers.Dropout(0.5, name="head_drop")(keras.layers.Flatten(name="head_flat")(x))
+    x = keras.layers.Dense(1, activation="sigmoid", name="head_logits")(x)
+    return keras.Model(image, x, name="dropping")
+
+
+PHASES = (Phase(epochs=2, learning_rate=1e-2, freeze_below="head"), Phase(epochs=3, learning_rate=3e-3, patience=2))
+
+
+@pytest.mark.parametrize("frozen_norms, stops", [(True, (1, 2, 3, 4, 5)), (False, (2,))])
+def test_an_interrupted_training_ends_with_the_same_numbers(parts, tmp_path, monkeypatch, stops, frozen_norms):
+    store, train_part, validation = parts
+    arguments = {"task": "binary", "frozen_norms": frozen_norms}
+    whole = dropping()
+    history = fit(whole, recipe(), PHASES, train_part, validation, store, **arguments)
+    kept, keep = tmp_path / "state.npz", state.save
+
+    def stopping(path, model, progress):
+        keep(path, model, progress)
+        if len(progress.history) in left:
+            left.remove(len(progress.history))
+            raise Stop
+
+    left = [epoch for epoch in stops if epoch <= len(history)]
+    monkeypatch.setattr(state, "save", stopping)
+    for _ in range(len(left)):
+        with pytest.raises(Stop):
+            fit(dropping(), recipe(), PHASES, train_part, validation, store, kept=kept, **arguments)
+    again = dropping()
+    resumed = fit(again, recipe(), PHASES, train_part, validation, store, kept=kept, **arguments)
+    assert [{**row, "seconds": 0} for row in resumed] == [{**row, "seconds": 0} for row in history]
+    for one, two in zip(whole.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(one.numpy(), two.numpy(), err_msg=one.path)
+
+
+def test_a_stop_while_the_state_is_written_keeps_the_one_before(parts, tmp_path, monkeypatch):
+    store, train_part, validation = parts
+    kept, savez = tmp_path / "state.npz", np.savez
+
+    def torn(path, **arrays):
+        if kept.exists():
+            path.write_bytes(b"PK half")
+            raise KeyboardInterrupt
+        savez(path, **arrays)
+
+    monkeypatch.setattr(np, "savez", torn)
+    with pytest.raises(KeyboardInterrupt):
+        fit(dropping(), recipe(), PHASES, train_part, validation, store, task="binary", frozen_norms=True, kept=kept)
+    assert [path.name for path in tmp_path.iterdir()] == ["state.npz"]
+    assert len(state.load(kept)[0].history) == 1
+
+
+def test_the_state_of_another_network_or_a_damaged_one_is_said(parts, tmp_path):
+    store, train_part, validation = parts
+    kept = tmp_path / "state.npz"
+    arguments = {"task": "binary", "frozen_norms": True, "kept": kept}
+    fit(dropping(), recipe(), PHASES[:1], train_part, validation, store, **arguments)
+    with pytest.raises(BadInput, match="belongs to another network"):
+        fit(network(), recipe(), PHASES[:1], train_part, validation, store, **arguments)
+    kept.write_bytes(kept.read_bytes()[:1000])
+    with pytest.raises(BadInput, match=r"state.npz is damaged .*remove it, and this training starts anew"):
+        fit(dropping(), recipe(), PHASES[:1], train_part, validation, store, **arguments)
 
 
 def test_it_learns(parts):

@@ -11,7 +11,6 @@ import pytest
 
 import radzoo
 from radzoo.errors import BadInput
-from radzoo.train.outcome import Way
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +21,7 @@ def run() -> Path:
 def as_best(run: Path, way: str, folder: Path) -> Path:
     """A run folder in which `way` was the best."""
     folder.mkdir()
-    for path in (run / "models" / Way("squeezenet_tiny", way).name.replace(" ", "_")).iterdir():
+    for path in (run / "models" / f"squeezenet_tiny_{way}").iterdir():
         shutil.copy(path, folder)
     return folder
 
@@ -74,7 +73,7 @@ def test_order_repeats_and_other_formats(run, tmp_path):
 
 def test_called(run, tmp_path):
     """Multilabel names every label at or above its threshold; no threshold is never reached."""
-    from radzoo.predict import _table
+    from radzoo.inference import _table
 
     manifest = radzoo.load(run)[1]
 

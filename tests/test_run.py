@@ -18,13 +18,13 @@ from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_s
 import radzoo
 from radzoo.data import settle_threads
 from radzoo.errors import BadInput
-from radzoo.recipe import Phase
+from radzoo.recipe import Augment, Phase
 
 settle_threads()  # before TensorFlow starts, as a run does
 WAYS = ("features", "finetune", "scratch")
 FILES = {
-    "recipe.json", "split.csv", "model.keras", "weights.safetensors", "manifest.json", "history.csv",
-    "predictions.csv", "metrics.json", "environment.json", "report.html", "figures", "models",
+    "recipe.json", "split.csv", "images.csv", "model.keras", "weights.safetensors", "manifest.json", "history.csv",
+    "predictions.csv", "metrics.json", "environment.json", "report.html", "figures", "models", "jobs",
 }  # fmt: skip
 ONCE = {
     "phases": (Phase(epochs=1, learning_rate=1e-2, freeze_below="head"),),
@@ -64,6 +64,8 @@ def test_the_folder_is_complete_and_holds_no_rubbish(run):
         own = {path.name for path in (run / "models" / f"squeezenet_tiny_{way}").iterdir()}
         expected = {"model.keras", "weights.safetensors", "manifest.json"}
         assert own == expected | ({"classifier.skops"} if way == "features" else set())
+        job = {path.name for path in (run / "jobs" / f"squeezenet_tiny_{way}").iterdir()}
+        assert job == {"done.json", "probability.npz"}  # the state of a training goes when it is done
     assert not [path for path in run.rglob("*") if path.name.startswith(".") or ".part" in path.name]
     best = run / "models" / f"{best['model']}_{best['way']}"
     for path in best.iterdir():
@@ -79,7 +81,8 @@ def test_recipe_is_what_was_run(run):
 
 def test_split_keeps_patients_together(run):
     predictions, split = frames(run)
-    assert list(split.columns) == ["row", "patient", "split", "label"]
+    assert list(split.columns) == ["row", "patient", "unit", "fold", "split", "label"]
+    assert split["fold"].isna().all()  # one split
     assert split.groupby("patient")["split"].nunique().eq(1).all()
     assert split["split"].value_counts().to_dict() == {"train": 32, "validation": 16, "test": 16}
     index = fabricate.rows(Path(fabricate.finished()[0].data.index))
@@ -94,8 +97,8 @@ def test_split_keeps_patients_together(run):
 def test_metrics_are_those_of_the_predictions(run):
     """AUC, average precision and confusion by scikit-learn from `predictions.csv` alone."""
     measured = fabricate.content(run, "metrics.json")
-    assert [row["way"] for row in measured["rows"]] == [*WAYS, "majority"]
-    for row in measured["rows"][:-1]:
+    assert [row["way"] for row in measured["rows"]] == [*WAYS, "grey levels", "metadata", "majority"]
+    for row in measured["rows"][:3]:
         for part in ("validation", "test"):
             truth, probability = part_of(run, row, part)
             said = row[part]
@@ -107,9 +110,10 @@ def test_metrics_are_those_of_the_predictions(run):
 
 
 def test_thresholds_come_from_validation(run):
-    for row in fabricate.content(run, "metrics.json")["rows"][:-1]:
+    for row in fabricate.content(run, "metrics.json")["rows"][:3]:
         (threshold,) = row["validation"]["thresholds"]
-        assert row["test"]["thresholds"] == [threshold] and row["test"]["threshold_rule"] == "given"
+        assert row["test"]["thresholds"] == row["thresholds"][""] == [threshold]
+        assert "sensitivity of at least 0.90 on validation" in row["test"]["threshold_rule"]
         for part in ("validation", "test"):
             truth, probability = part_of(run, row, part)
             (tn, fp), (fn, tp) = confusion_matrix(truth, probability >= threshold)
@@ -128,27 +132,31 @@ def test_the_majority_is_a_constant(run):
 
 def test_the_best_way_is_chosen_on_validation(run):
     measured = fabricate.content(run, "metrics.json")
-    areas = {row["way"]: row["validation"]["auc"]["value"] for row in measured["rows"][:-1]}
+    areas = {row["way"]: row["validation"]["auc"]["value"] for row in measured["rows"][:3]}
     assert areas[measured["best"]["way"]] == max(areas.values())
+    best = f"squeezenet_tiny {measured['best']['way']}"
     assert {(pair["a"], pair["b"]) for pair in measured["comparisons"]} == {
         ("squeezenet_tiny features", "squeezenet_tiny finetune"),
         ("squeezenet_tiny features", "squeezenet_tiny scratch"),
         ("squeezenet_tiny finetune", "squeezenet_tiny scratch"),
+        (best, "grey levels"),
+        (best, "metadata"),
     }
+    named = {f"{row['model']} {row['way']}".strip(): row for row in measured["rows"]}
     for pair in measured["comparisons"]:
-        one, two = (next(r for r in measured["rows"] if r["way"] == pair[end].split()[1]) for end in "ab")
+        one, two = named[pair["a"]], named[pair["b"]]
         assert pair["difference"] == pytest.approx(one["test"]["auc"]["value"] - two["test"]["auc"]["value"])
 
 
 def test_history(run):
     history = pd.read_csv(run / "history.csv")
     assert list(history.columns) == [
-        "model", "way", "phase", "epoch", "learning_rate", "loss", "val_loss", "val_auc", "seconds",
+        "fold", "model", "way", "phase", "epoch", "learning_rate", "loss", "val_loss", "val_auc", "seconds",
     ]  # fmt: skip
     assert [tuple(row) for row in history[["way", "phase", "epoch"]].to_numpy()] == [
         ("finetune", 1, 1), ("finetune", 2, 2), ("scratch", 1, 1), ("scratch", 1, 2),
     ]  # fmt: skip
-    for row in fabricate.content(run, "metrics.json")["rows"][1:-1]:
+    for row in fabricate.content(run, "metrics.json")["rows"][1:3]:
         mine = history[history["way"] == row["way"]]
         assert row["validation"]["auc"]["value"] == pytest.approx(mine["val_auc"].max())
 
@@ -160,7 +168,7 @@ def test_environment(run):
     )
     assert said["seed"] == 0 and said["backend"] == "tensorflow" and said["versions"]["keras"] >= "3.15"
     assert said["xla"]["on"] is False and "no GPU" in said["xla"]["why"]
-    assert said["weights"] == []
+    assert said["weights"] == [] and said["resumed"] == 0
 
 
 def test_manifest_describes_the_trained_weights(run):
@@ -170,6 +178,7 @@ def test_manifest_describes_the_trained_weights(run):
     best = fabricate.content(run, "metrics.json")["best"]
     row = next(r for r in fabricate.content(run, "metrics.json")["rows"] if r["way"] == best["way"])
     assert manifest.metrics["thresholds"] == row["validation"]["thresholds"]
+    assert manifest.metrics["threshold_rule"] == "sensitivity 0.90" and manifest.metrics["unit"] == "image"
     from safetensors.numpy import load_file
 
     tensors = load_file(run / "weights.safetensors")
@@ -196,11 +205,14 @@ def test_a_folder_that_exists_is_not_touched(run, pictures):
 def test_folders_without_a_name_are_numbered(tmp_path, monkeypatch):
     from radzoo.train.folder import new_folder
 
+    def new(name):
+        return str(new_folder(None, name, texts={"a.json": {"b": 1}}, tables={}))
+
     monkeypatch.chdir(tmp_path)
-    assert [str(new_folder(None, "chest")) for _ in range(3)] == [f"runs/chest-{i}" for i in (1, 2, 3)]
-    (tmp_path / "runs" / "chest-2").rmdir()
-    assert str(new_folder(None, "chest")) == "runs/chest-2"
-    assert str(new_folder(None, "other")) == "runs/other-1"
+    assert [new("chest") for _ in range(3)] == [f"runs/chest-{i}" for i in (1, 2, 3)]
+    (tmp_path / "runs" / "chest-2").rename(tmp_path / "elsewhere")
+    assert (new("chest"), new("other")) == ("runs/chest-2", "runs/other-1")
+    assert [path.name for path in (tmp_path / "runs" / "other-1").iterdir()] == ["a.json"]
 
 
 @pytest.mark.parametrize(
@@ -219,6 +231,14 @@ def test_folders_without_a_name_are_numbered(tmp_path, monkeypatch):
         ({"ways": ("features", "features")}, "twice"),
         ({"size": 4}, "too small"),
         ({"split": (0.9, 0.1, 0.1)}, "sum to 1"),
+        ({"split": 2}, "at least 3 folds"),
+        ({"split": 20}, "fewer folds"),
+        ({"threshold": "sensitivity 2"}, "sensitivity 2"),
+        ({"unit": "study"}, "study"),
+        ({"augment": Augment(crop=1.0)}, "parts of 1"),
+        ({"augment": Augment(noise=-0.1)}, "from 0 on"),
+        ({"augment": Augment(flip=True), "label": ("laterality",), "classes": ()}, "no column 'laterality'"),
+        ({"test_index": "nowhere.csv"}, "nowhere.csv"),
     ],
 )
 def test_recipes_that_cannot_run_leave_no_folder(pictures, tmp_path, changes, message):
@@ -242,7 +262,18 @@ class Full:
 
 @pytest.mark.parametrize(
     "match",
-    [r"\.npy$", "recipe.json", "split.csv", "model.keras", "weights.safetensors", "metrics.json", "report.html"],
+    [
+        r"\.npy$",
+        "recipe.json",
+        "split.csv",
+        "state.npz",
+        "probability.npz",
+        "done.json",
+        "model.keras",
+        "weights.safetensors",
+        "metrics.json",
+        "report.html",
+    ],
 )
 def test_a_full_disk_is_one_line_and_nothing_is_lost(pictures, tmp_path, monkeypatch, match):
     monkeypatch.setenv("RADZOO_CACHE", str(tmp_path / "cache"))
@@ -255,6 +286,9 @@ def test_a_full_disk_is_one_line_and_nothing_is_lost(pictures, tmp_path, monkeyp
     assert str(tmp_path) in str(raised.value)  # where room is to be made
     rest = [path.name for path in tmp_path.rglob("*") if path.is_file()]
     assert not [name for name in rest if re.search(match, name) or "part" in name or name.endswith((".new", ".tmp"))]
+    if (tmp_path / "run").exists():  # and when there is room again, it goes on
+        assert f"radzoo run --resume {tmp_path / 'run'}" in str(raised.value)
+        assert radzoo.resume(tmp_path / "run").report.is_file()
 
 
 def test_a_full_disk_while_features_are_kept(pictures, tmp_path, monkeypatch):
@@ -276,7 +310,7 @@ def test_other_tasks(pictures, tmp_path, task, label):
     assert measured["task"] == task
     classes = sorted(fabricate.KINDS) if task == "multiclass" else list(label)
     assert measured["classes"] == classes
-    for row in measured["rows"][:-1]:
+    for row in measured["rows"][:3]:
         for part in ("validation", "test"):
             truth, probability = part_of(finished.folder, row, part)
             areas = [roc_auc_score(*pair) for pair in zip(truth.T, probability.T, strict=True)]
@@ -317,6 +351,16 @@ def test_weights_and_given_split(pictures, tmp_path, monkeypatch):
         assert dict(zip(split["patient"], split["split"], strict=True)) == given
 
 
+def test_flips_are_refused_where_the_label_is_a_side(pictures, tmp_path):
+    rows = [(*row[:3], "left" if row[3] == "disc" else "right", *row[4:]) for row in fabricate.rows(pictures)]
+    for row in rows:
+        (tmp_path / row[0]).symlink_to(pictures.parent / row[0])
+    index = fabricate.table(tmp_path / "sides.csv", rows)
+    recipe = fabricate.recipe(index, tmp_path / "run", label=("kind",), positive="left", augment=Augment(flip=True))
+    with pytest.raises(BadInput, match=r"--augment.flip mirrors left and right, but the label .kind. tells sides"):
+        radzoo.run(recipe)
+
+
 @pytest.mark.slow
 def test_jit_on(pictures, tmp_path):
     run = radzoo.run(fabricate.recipe(pictures, tmp_path / "run", ways=("finetune",), jit="on", **ONCE)).folder
@@ -337,6 +381,16 @@ def test_mixed_precision(pictures, tmp_path):
     mine = predictions[(predictions["way"] == best) & (predictions["split"] == "test")]
     again = radzoo.predict(run, [files[row] for row in mine["row"]], batch=8)
     np.testing.assert_allclose(again["label"], mine["label"], atol=2e-2)
+
+
+def test_what_was_applied_is_recorded_per_image(run):
+    """Every image has its row in images.csv; no file is named there."""
+    images = pd.read_csv(run / "images.csv")
+    assert list(images.columns) == [
+        "row", "digest", "modality", "spacing_mm", "spacing_source", "burnt_in", "applied",
+    ]  # fmt: skip
+    assert len(images) == 64 and set(images["applied"]) == {"scale 1/255"} and images["digest"].is_unique
+    assert ".png" not in (run / "images.csv").read_text()
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ from radzoo.heads import freeze, statistics
 from radzoo.losses import balanced, plain
 from radzoo.metrics import auc
 from radzoo.recipe import Phase, Recipe
+from radzoo.train import state
 
 HISTORY = ("phase", "epoch", "learning_rate", "loss", "val_loss", "val_auc", "seconds")
 JIT = {"auto": "auto", "on": True, "off": False}
@@ -39,6 +41,7 @@ def fit(
     task: str,
     frozen_norms: bool,
     label: str = "",
+    kept: Path | None = None,
 ) -> list[dict]:
     """Trains `model` in place, phase after phase, and leaves it with the weights of its best epoch.
 
@@ -49,6 +52,7 @@ def fit(
     Args:
         frozen_norms: keep batch normalisation in inference mode, and verify after each phase that it was.
         label: what the progress lines begin with.
+        kept: file for the state after each epoch; where it exists, the training goes on from there.
 
     Returns:
         One row per epoch: phase, epoch, learning_rate, loss, val_loss, val_auc, seconds.
@@ -57,27 +61,40 @@ def fit(
         BadInput: the loss is no longer finite.
     """
     loss = (balanced if recipe.class_weights else plain)(train.labels, task)
-    history: list[dict] = []
-    best, best_weights = (-np.inf, -np.inf), None
+    untouched = statistics(model) if frozen_norms else {}
+    progress, saved = state.load(kept) if kept else (state.Progress(), {})
     for number, phase in enumerate(phases, start=1):
+        if number < progress.phase:
+            continue
         learning = freeze(model, phase.freeze_below, norms=frozen_norms)
         model.compile(keras.optimizers.Adam(phase.learning_rate), loss, jit_compile=JIT[recipe.jit])
-        before = statistics(model) if frozen_norms else {}
+        if saved:
+            say(f"{label} goes on after epoch {len(progress.history)}")
+            state.restore(model, saved)
+            saved = {}
+        else:
+            progress.phase, progress.done, progress.waited = number, 0, 0
         say(f"{label} phase {number} of {len(phases)}: {', '.join(learning)} learn")
-        waited = 0
-        for _ in range(phase.epochs):
-            row = _epoch(model, recipe, train, validation, store, loss, len(history))
-            history.append({"phase": number, "learning_rate": phase.learning_rate, **row})
-            better = (row["val_auc"], -row["val_loss"]) > best
-            if better:
-                best, best_weights = (row["val_auc"], -row["val_loss"]), model.get_weights()
-            say(_line(label, number, phase, history, better))
-            waited = 0 if better else waited + 1
-            if waited >= phase.patience:
-                break
-        model.set_weights(best_weights)
-        _verify(model, before)
-    return history
+        while progress.done < phase.epochs and progress.waited < phase.patience:
+            row = _epoch(model, recipe, train, validation, store, loss, len(progress.history))
+            _note(progress, model, {"phase": number, "learning_rate": phase.learning_rate, **row})
+            say(_line(label, phase, progress))
+            if kept:
+                state.save(kept, model, progress)
+        model.set_weights(progress.weights)
+        _verify(model, untouched)
+    return progress.history
+
+
+def _note(progress: state.Progress, model: keras.Model, row: dict) -> None:
+    """Adds an epoch to the progress, and its weights if it was the best."""
+    progress.history.append(row)
+    progress.done += 1
+    reached = (row["val_auc"], -row["val_loss"])
+    better = reached > tuple(progress.best)
+    progress.waited = 0 if better else progress.waited + 1
+    if better:
+        progress.best, progress.weights = reached, model.get_weights()
 
 
 def predict(model: keras.Model, store: Store, keys: list[str], batch: int) -> np.ndarray:
@@ -130,12 +147,11 @@ def _epoch(model, recipe, train, validation, store, loss, epoch) -> dict:
     return row
 
 
-def _line(label: str, number: int, phase: Phase, history: list[dict], better: bool) -> str:
-    row = history[-1]
-    done = sum(other["phase"] == number for other in history)
+def _line(label: str, phase: Phase, progress: state.Progress) -> str:
+    row = progress.history[-1]
     return (
-        f"{label} phase {number} epoch {done}/{phase.epochs}  loss {row['loss']:.4f}  validation loss "
-        f"{row['val_loss']:.4f}  AUC {row['val_auc']:.3f}{'*' if better else ' '} {row['seconds']:.1f} s"
+        f"{label} phase {progress.phase} epoch {progress.done}/{phase.epochs}  loss {row['loss']:.4f}  validation loss "
+        f"{row['val_loss']:.4f}  AUC {row['val_auc']:.3f}{' ' if progress.waited else '*'} {row['seconds']:.1f} s"
     )
 
 

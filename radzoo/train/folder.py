@@ -6,8 +6,10 @@ import json
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
+import uuid
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,8 +22,11 @@ from radzoo.errors import BadInput
 PACKAGES = ("radzoo", "keras", "tensorflow", "jax", "numpy", "scikit-learn", "pydicom", "opencv-python-headless")
 
 
-def new_folder(out: str | None, name: str) -> Path:
-    """Makes the folder of a run: `out`, or the first free `runs/<name>-<number>`.
+def new_folder(out: str | None, name: str, *, texts: dict[str, object], tables: dict[str, pd.DataFrame]) -> Path:
+    """Makes the folder of a run, `out` or the first free `runs/<name>-<number>`, with its first files already in it.
+
+    It is filled under another name and then renamed: a run that is killed at any moment has a folder that `resume`
+    understands, or none.
 
     Raises:
         BadInput: `out` exists, or cannot be made.
@@ -30,23 +35,52 @@ def new_folder(out: str | None, name: str) -> Path:
         taken = {path.name for path in Path("runs").glob(f"{name}-*")}
         out = Path("runs") / next(f"{name}-{i}" for i in range(1, len(taken) + 2) if f"{name}-{i}" not in taken)
     folder = Path(out).expanduser()
+    if folder.exists():
+        raise BadInput(f"the run folder {folder} exists and is never overwritten: choose another --out")
+    unfinished = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir()
-    except FileExistsError:
-        raise BadInput(f"the run folder {folder} exists and is never overwritten: choose another --out") from None
+        unfinished.mkdir(parents=True)
+        for file, content in texts.items():
+            write_json(unfinished / file, content)
+        for file, table in tables.items():
+            write_csv(unfinished / file, table)
+        os.rename(unfinished, folder)
     except OSError as error:
         raise BadInput(f"the run folder {folder} cannot be made: {error.strerror}") from None
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
     return folder
 
 
 @contextmanager
-def naming(folder: Path):
-    """What goes wrong from here on leaves a folder behind: the message says where."""
+def in_folder(folder: Path):
+    """What goes wrong from here on leaves a folder behind: the message says where, and how to go on."""
+    resume = f"radzoo run --resume {shlex.quote(str(folder))}"
     try:
         yield
     except BadInput as error:
-        raise BadInput(f"{error}; what was finished before is in {folder}") from None
+        raise BadInput(f"{error}; what was finished is in {folder}, and `{resume}` goes on from there") from None
+    except KeyboardInterrupt:
+        print(f"\nstopped: `{resume}` goes on from here", file=sys.stderr, flush=True)
+        raise
+
+
+def read_json(folder: Path, name: str) -> dict:
+    """A file of a run folder, or BadInput that says what is missing."""
+    try:
+        return json.loads((folder / name).read_text(encoding="utf-8"))
+    except OSError:
+        raise BadInput(f"{folder} has no {name}: expected the folder of a run") from None
+    except ValueError:
+        raise BadInput(f"{folder / name} is damaged: start a new run") from None
+
+
+def read_csv(folder: Path, name: str) -> pd.DataFrame:
+    """A table of a run folder as text."""
+    try:
+        return pd.read_csv(folder / name, dtype=str, keep_default_na=False)
+    except (OSError, ValueError):
+        raise BadInput(f"{folder / name} is missing or damaged: start a new run") from None
 
 
 def write_json(path: Path, content) -> None:

@@ -1,37 +1,34 @@
-"""`run(recipe)`: images and weights in, an evaluated model and its report out."""
+"""`run(recipe)`: images and weights in, an evaluated model and its report out; `resume` goes on where a run stopped."""
 
 from __future__ import annotations
 
 import dataclasses
+import io
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
+import pandas as pd
 
 from radzoo import channels as grey
-from radzoo import registry, report, weights
+from radzoo import report, weights
+from radzoo.atomic import sweep
 from radzoo.data import Index, Store, assign_splits, read_index, settle_threads
+from radzoo.data.split import FINAL, folds
 from radzoo.errors import BadInput
-from radzoo.features import choose, extract, extractor
-from radzoo.heads import create_reported, stages
 from radzoo.images import Input
-from radzoo.recipe import Recipe
-from radzoo.train.fit import Part, fit, predict, say, xla_state
-from radzoo.train.folder import environment, naming, new_folder, write_csv, write_json
-from radzoo.train.outcome import PARTS, Way, metrics, positions, save, split_table, weights_and_xla, write_tables
+from radzoo.metrics import auc
+from radzoo.recipe import Recipe, from_json
+from radzoo.train.external import Apart, evaluate_run, look, read_other
+from radzoo.train.folder import environment, in_folder, new_folder, read_csv, read_json, write_json
+from radzoo.train.jobs import Job, Outcome, View, do, network, planned
+from radzoo.train.judge import Judged, judge
+from radzoo.train.outcome import answers_of, baseline_answers, is_best, metrics, with_external
+from radzoo.train.resolved import check_flip, resolved
+from radzoo.train.tables import images_table, publish, split_table, write_manifest, write_tables
 
 WITHOUT_WEIGHTS = Input(shape=(224, 224, 3), mean=(0.5,), std=(0.25,))
-
-
-@dataclass(frozen=True)
-class View:
-    """The images of a run as one model sees them: `keys[i]` of the store is row i of the index."""
-
-    spec: Input
-    store: Store
-    keys: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -59,69 +56,118 @@ def run(recipe: Recipe, *, name: str = "run", **overrides) -> Run:
 
     Raises:
         BadInput: anything that the user can mend, before the folder is made where that is possible.
+        KeyboardInterrupt: what was finished is kept, and `resume` goes on.
     """
-    start = time.perf_counter()
-    recipe = _resolved(recipe, overrides)
+    recipe = resolved(recipe, overrides)
     repeatable = settle_threads()
+    if recipe.out is not None and Path(recipe.out).expanduser().exists():
+        raise BadInput(f"the run folder {recipe.out} exists and is never overwritten: choose another --out")
     index, views = _prepared(recipe)
-    folder = new_folder(recipe.out, name)
-    with naming(folder):
-        write_json(folder / "recipe.json", {"name": name, **dataclasses.asdict(recipe), "task": index.task})
-        write_csv(folder / "split.csv", split_table(index))
-        ways = []
-        for model in recipe.models:
-            for way in recipe.ways:
-                ways.append(_train(recipe, index, model, way, views[model]))
-                save(folder / "models" / ways[-1].name.replace(" ", "_"), ways[-1])
-        measured = metrics(recipe, index, ways)
-        write_tables(folder, recipe, index, ways, measured)
-        minutes = round((time.perf_counter() - start) / 60, 2)
-        spent = {"repeatable": repeatable and recipe.jit != "on", "minutes": minutes}
-        write_json(folder / "environment.json", environment(recipe.seed) | spent | weights_and_xla(ways))
+    recipe = dataclasses.replace(recipe, task=index.task)
+    began = environment(recipe.seed) | {"repeatable": repeatable and recipe.jit != "on", "resumed": 0}
+    first = views[recipe.models[0]]
+    folder = new_folder(
+        recipe.out,
+        name,
+        texts={"recipe.json": {"name": name, **dataclasses.asdict(recipe)}, "environment.json": began},
+        tables={"split.csv": split_table(index), "images.csv": images_table(index, first)},
+    )
+    return _go(folder, recipe, index, views)
+
+
+def resume(folder: str | Path) -> Run:
+    """Goes on with a run that was interrupted; a finished one is evaluated anew from what it kept.
+
+    The numbers are those of an uninterrupted run; bit for bit where the run is `repeatable` (TensorFlow on a CPU).
+
+    Raises:
+        BadInput: no run folder, or the index, its images or its labels changed since the run began.
+    """
+    folder = Path(folder).expanduser()
+    kept = read_json(folder, "recipe.json")
+    recipe = from_json({key: value for key, value in kept.items() if key != "name"})
+    repeatable = settle_threads()
+    sweep(folder)
+    index, views = _prepared(recipe)
+    _check_unchanged(folder, index)
+    began = read_json(folder, "environment.json")
+    began |= {"repeatable": began["repeatable"] and repeatable, "resumed": began["resumed"] + 1}
+    write_json(folder / "environment.json", began)
+    return _go(folder, recipe, index, views)
+
+
+def evaluate(run: str | Path, index: str | Path, **columns) -> Run:
+    """Tries a finished run on the images of another index; see `radzoo.train.external.evaluate_run`."""
+    return Run(*evaluate_run(run, index, **columns))
+
+
+def _go(folder: Path, recipe: Recipe, index: Index, views: dict[str, View]) -> Run:
+    """Trains what is not trained yet, and evaluates all."""
+    start = time.perf_counter()
+    with in_folder(folder):
+        outcomes = [do(folder, recipe, index, job, views[job.model]) for job in planned(recipe, index)]
+        others = baseline_answers(recipe, index, views[recipe.models[0]])
+        measured, judged = metrics(recipe, index, answers_of(outcomes), others)
+        measured, outcomes = _chosen(folder, recipe, index, views, outcomes, measured, judged)
+        write_tables(folder, index, outcomes, {each: judged[each] for each in judged if each[0]})
+        if recipe.data.test_index is not None:
+            look(folder, recipe, index.classes, recipe.data.test_index)
+        measured = with_external(folder, measured)
+        write_json(folder / "metrics.json", measured)
+        began = read_json(folder, "environment.json")
+        spent = {"minutes": round((time.perf_counter() - start) / 60, 2), **_weights_and_xla(outcomes)}
+        write_json(folder / "environment.json", began | spent)
         report.write(folder, lambda row: _picture(views[measured["best"]["model"]], index, row))
     return Run(folder, measured)
+
+
+def _chosen(folder, recipe: Recipe, index: Index, views, outcomes: list[Outcome], measured: dict, judged) -> tuple:
+    """Manifests, the chosen model at the top of the folder and, after folds, the training of the final model.
+
+    Returns:
+        The metrics with what the final model adds, and the outcomes with the final one.
+    """
+    best = next(entry for entry in measured["rows"] if is_best(entry, measured))
+    key = best["model"], best["way"]
+    if len(folds(index)) == 1:
+        for outcome, entry in zip(outcomes, measured["rows"], strict=False):
+            fixed = judged[entry["model"], entry["way"]][0]["validation"]
+            view = views[outcome.job.model]
+            write_manifest(folder, recipe, index, outcome, view, fixed, entry["test"]["auc"])
+        publish(folder, Job(*key))
+        return measured | {"final": None}, outcomes
+    last = do(folder, recipe, index, Job(*key, FINAL), views[key[0]])
+    fixed = judge(recipe, index, FINAL, last.probability)["validation"]
+    write_manifest(folder, recipe, index, last, views[key[0]], fixed, best["test"]["auc"])
+    publish(folder, last.job)
+    best["thresholds"][FINAL] = list(fixed.thresholds)
+    counts = index.table["split"].value_counts()
+    final = {part: int(counts[part]) for part in ("train", "validation")} | {"thresholds": list(fixed.thresholds)}
+    return measured | {"final": final | {"validation_auc": _auc(fixed)}}, [*outcomes, last]
+
+
+def _auc(judged: Judged) -> float | None:
+    values = [auc(*column) for column in zip(judged.truth.T, judged.probability.T, strict=True)]
+    return None if np.isnan(values).all() else float(np.nanmean(values))
 
 
 def _prepared(recipe: Recipe) -> tuple[Index, dict[str, View]]:
     """Everything that the user may have to mend, before there is a folder: files, labels, split, weights, sizes."""
     specs = {model: _spec(recipe, model) for model in recipe.models}
-    if recipe.out is not None and Path(recipe.out).expanduser().exists():
-        raise BadInput(f"the run folder {recipe.out} exists and is never overwritten: choose another --out")
-    index = read_index(recipe.data, recipe.task)
+    index = read_index(recipe.data, recipe.task, recipe.unit)
+    check_flip(recipe, index)
     views = {}
     for model, spec in specs.items():
         store = Store(spec)
         views[model] = View(spec, store, np.array(store.add(index.table["path"])))
     first = views[recipe.models[0]]
     index = assign_splits(index, first.store.digests(first.keys), recipe.data, recipe.seed)
+    if recipe.data.test_index is not None:
+        apart = Apart(index.table["patient"] if recipe.data.patient else (), index.table["digest"])
+        read_other(recipe, index.classes, recipe.data.test_index, first.store, apart)
     for model, spec in specs.items():
-        _network(recipe, index, model, spec, recipe.weights)
+        network(recipe, index, model, spec, recipe.weights)
     return index, views
-
-
-def _resolved(recipe: Recipe, overrides: dict) -> Recipe:
-    if isinstance(overrides.get("data"), dict):
-        overrides = {**overrides, "data": dataclasses.replace(recipe.data, **overrides["data"])}
-    recipe = dataclasses.replace(recipe, **overrides)
-    if not recipe.models or not recipe.ways:
-        raise BadInput("a recipe needs at least one model and one way")
-    for names in (recipe.models, recipe.ways):
-        if len(set(names)) < len(names):
-            raise BadInput(f"{', '.join(names)} came: a model or a way that is named twice would be trained twice")
-    for model in recipe.models:
-        registry.describe(model)
-    if recipe.batch < 1 or recipe.bootstrap < 100 or recipe.seed < 0:
-        raise BadInput("batch must be at least 1, bootstrap at least 100, seed at least 0")
-    if recipe.size is not None and recipe.size < 1:
-        raise BadInput(f"size {recipe.size} came, expected the side of the square input in pixels")
-    augment = recipe.augment
-    if not (0 <= augment.zoom < 1 and 0 <= augment.shift < 1 and 0 <= augment.contrast < 1):
-        raise BadInput(f"{augment} came: shift, zoom and contrast are parts of 1, from 0 to below 1")
-    if min(phase.learning_rate for phase in (*recipe.phases, recipe.scratch)) <= 0:
-        raise BadInput("each learning rate must be above 0")
-    if not recipe.phases or min(phase.epochs for phase in (*recipe.phases, recipe.scratch)) < 1:
-        raise BadInput("a recipe needs at least one phase, and each phase (scratch too) at least one epoch")
-    return recipe
 
 
 def _spec(recipe: Recipe, model: str) -> Input:
@@ -143,60 +189,29 @@ def _spec(recipe: Recipe, model: str) -> Input:
     return dataclasses.replace(spec, shape=(*size, spec.shape[-1]), window=window)
 
 
-def _train(recipe: Recipe, index: Index, model: str, way: str, view: View) -> Way:
-    """Trains one network or one classifier; validation guides it, the test part is only predicted."""
-    parts = {part: Part(list(view.keys[here]), index.labels[here]) for part, here in positions(index).items()}
-    say(f"{model} {way}: {', '.join(f'{len(part.keys)} {name}' for name, part in parts.items())} images")
-    keras.utils.set_random_seed(recipe.seed)
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(recipe.precision)
-    try:
-        network, loaded = _network(recipe, index, model, view.spec, None if way == "scratch" else recipe.weights)
-        result = Way(model, way, view.spec, network, loaded=loaded)
-        say(str(loaded or f"{model}: random weights"))
-        (_fixed_features if way == "features" else _learned)(result, recipe, index, view.store, parts)
-        return result
-    finally:
-        keras.config.set_dtype_policy(policy)
+def _check_unchanged(folder: Path, index: Index) -> None:
+    now = pd.read_csv(io.StringIO(split_table(index).to_csv(index=False)), dtype=str, keep_default_na=False)
+    same = now.equals(read_csv(folder, "split.csv"))
+    if not same or list(index.table["digest"]) != list(read_csv(folder, "images.csv")["digest"]):
+        raise BadInput(
+            f"the index, its images or its labels changed since the run in {folder} began: put them back as they were, "
+            "or start a new run"
+        )
 
 
-def _network(recipe: Recipe, index: Index, model: str, spec: Input, tag: str | None) -> tuple:
-    """The model ready to fit, and the report of its weights (None from scratch)."""
-    arguments = {"classes": len(index.classes), "task": index.task, "channels": recipe.channels}
-    overrides = weights.find(recipe.weights, model).overrides if recipe.weights else {}  # the baseline has them too
-    network, loaded = create_reported(model, spec.shape, weights=tag, **arguments, **overrides)
-    for phase in recipe.phases:
-        if phase.freeze_below is not None and phase.freeze_below not in stages(network):
-            known = ", ".join(stages(network))
-            raise BadInput(f"freeze_below={phase.freeze_below!r}: {model} has {known}")
-    return network, loaded
-
-
-def _learned(result: Way, recipe: Recipe, index: Index, store: Store, parts: dict) -> None:
-    """Fine-tuning, or training from scratch."""
-    scratch, network = result.way == "scratch", result.network
-    result.history = fit(
-        network, recipe, (recipe.scratch,) if scratch else recipe.phases, parts["train"], parts["validation"], store,
-        task=index.task, frozen_norms=not scratch, label=result.name,
-    )  # fmt: skip
-    result.xla = xla_state(network, recipe.jit)
-    for part in PARTS[1:]:
-        result.probability[part] = predict(network, store, parts[part].keys, recipe.batch)
-    result.network = keras.Model(network.input, network.output, name=result.model)  # without its optimizer
-
-
-def _fixed_features(result: Way, recipe: Recipe, index: Index, store: Store, parts: dict) -> None:
-    result.network = extractor(result.network)
-    features = {p: extract(result.network, store, part.keys, batch=recipe.batch) for p, part in parts.items()}
-    patients = index.table["group"].to_numpy()[positions(index)["train"]]  # tied by identical images, too
-    result.choice = choose(
-        features["train"], parts["train"].labels, patients,
-        task=index.task, class_weights=recipe.class_weights, seed=recipe.seed,
-    )  # fmt: skip
-    result.detail = result.choice.detail
-    say(f"{result.name}: {result.detail} (cross-validated AUC {max(result.choice.table, key=lambda r: r[1])[1]:.3f})")
-    for part in PARTS[1:]:
-        result.probability[part] = result.choice.probability(features[part])
+def _weights_and_xla(outcomes: list[Outcome]) -> dict:
+    """What was loaded, adapted and initialised, under which licences, and whether XLA compiled the training."""
+    none = {"on": False, "why": "no network was trained"}
+    loaded = {}
+    for outcome in outcomes:
+        report_of = outcome.facts["loaded"]
+        if report_of is not None:
+            manifest = weights.find(report_of["weights"])
+            entry = {"tag": manifest.name, "way": outcome.job.way, "licences": manifest.licences}
+            entry |= {"loaded": len(report_of["loaded"]), "adapted": report_of["adapted"]}
+            loaded[manifest.name, outcome.job.way] = entry | {"initialised": report_of["initialised"]}
+    xla = next((outcome.facts["xla"] for outcome in outcomes if outcome.facts["xla"]), none)
+    return {"xla": xla, "weights": list(loaded.values())}
 
 
 def _picture(view: View, index: Index, row: int) -> np.ndarray:

@@ -1,0 +1,127 @@
+"""Another hospital's images: the chosen model is tried on them as it is, and every look is counted."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from radzoo import report
+from radzoo.data import Index, Store, read_external
+from radzoo.data.index import name_rows
+from radzoo.errors import BadInput
+from radzoo.metrics import Recalibration, evaluate
+from radzoo.inference import load, raw_probability
+from radzoo.recipe import Recipe, from_json
+from radzoo.train.folder import read_csv, read_json, write_csv, write_json
+from radzoo.train.judge import apply, units
+from radzoo.train.outcome import external_files, with_external
+from radzoo.train.tables import columns
+
+
+@dataclass(frozen=True)
+class Apart:
+    """What an external index must not share with the run: its patients (where they are known) and its pixels."""
+
+    patients: object
+    digests: object
+
+
+def evaluate_run(
+    run: str | Path, index: str | Path, *, image=None, label=None, patient=None, study=None, positive=None, where=None
+) -> tuple[Path, dict]:
+    """Tries the finished run's model on the images of another index, with its weights and threshold as they are.
+
+    The predictions and numbers stay in the run folder, whose report gets a column for them. Columns that are not named
+    are called as in the run's own index.
+
+    Returns:
+        The run folder and the content of its `metrics.json`.
+    Raises:
+        BadInput: no finished run, another kind of labels, or patients and images of the run itself.
+    """
+    folder = Path(run).expanduser()
+    measured = read_json(folder, "metrics.json")
+    recipe = from_json({key: value for key, value in read_json(folder, "recipe.json").items() if key != "name"})
+    named = {"image": image, "label": label, "patient": patient, "study": study, "positive": positive}
+    named = {key: value for key, value in named.items() if value is not None}
+    data = dataclasses.replace(recipe.data, where=where, **named)
+    look(folder, dataclasses.replace(recipe, data=data), tuple(measured["classes"]), str(index))
+    measured = with_external(folder, measured)
+    write_json(folder / "metrics.json", measured)
+    report.write(folder)
+    return folder, measured
+
+
+def read_other(recipe: Recipe, classes, index: str, store: Store, apart: Apart) -> tuple[Index, np.ndarray]:
+    """The external index and the keys of its images in `store`.
+
+    Raises:
+        BadInput: patients or images of the run are among them.
+    """
+    other = read_external(recipe.data, index, classes, recipe.task, recipe.unit)
+    keys = np.array(store.add(other.table["path"]))
+    name = Path(index).name
+    same = other.table["patient"].isin(set(apart.patients)).to_numpy()
+    if same.any():
+        raise BadInput(
+            f"{other.table['patient'][same].nunique()} patients of {name} are patients of the run too, in "
+            f"{name_rows(other.table, np.flatnonzero(same))}: leave them out, or if they only happen to have the same "
+            "number, put the hospital's name before it"
+        )
+    same = np.isin(store.digests(keys), list(apart.digests))
+    if same.any():
+        raise BadInput(
+            f"{same.sum()} images of {name} are images of the run too, in "
+            f"{name_rows(other.table, np.flatnonzero(same))}: leave them out"
+        )
+    return other, keys
+
+
+def look(folder: Path, recipe: Recipe, classes, index: str) -> None:
+    """Predicts, measures, and writes `external-N.json` and `external-N.csv`; a second look at the same adds nothing."""
+    model, manifest = load(folder)
+    store = Store(manifest.input)
+    patients = read_csv(folder, "split.csv")["patient"] if recipe.data.patient else ()
+    apart = Apart(patients, read_csv(folder, "images.csv")["digest"])
+    other, keys = read_other(recipe, classes, index, store, apart)
+    digests = np.array(store.digests(keys))
+    before = [set(read_csv(folder, f"{path.stem}.csv")["digest"]) for path in external_files(folder)]
+    seen = [number for number, images in enumerate(before, 1) if images == set(digests)]
+    labels = columns(other.classes, other.labels.astype(int)).add_prefix("label ")
+    if seen and _same_labels(folder, seen[-1], digests, labels):
+        return
+    here = np.arange(len(keys))
+    raw = raw_probability(folder, model, store, keys, recipe.batch)
+    pooled = units(recipe, other, here, raw)
+    told = manifest.metrics
+    judged = apply(pooled, Recalibration.from_json(told["recalibration"]), tuple(told["thresholds"]))
+    evaluation = evaluate(
+        judged.truth, judged.probability, judged.patients, task=other.task, classes=other.classes,
+        thresholds=judged.thresholds, rule=recipe.threshold, raw=judged.raw,
+        bootstrap=recipe.bootstrap, seed=recipe.seed,
+    )  # fmt: skip
+    number = len(before) + 1
+    table = other.table[["row", "patient", "unit"]].assign(digest=digests)
+    each = apply(dataclasses.replace(pooled, raw=raw), judged.recalibration, judged.thresholds).probability
+    write_csv(folder / f"external-{number}.csv", pd.concat([table, labels, columns(other.classes, each)], axis=1))
+    write_json(
+        folder / f"external-{number}.json",
+        {
+            "name": Path(index).name, "date": datetime.date.today().isoformat(),
+            "looks": 1 + sum(bool(images & set(digests)) for images in before),
+            "images": len(keys), "patients": int(other.table["patient"].nunique()), "notes": list(other.notes),
+            "evaluation": evaluation,
+        },
+    )  # fmt: skip
+
+
+def _same_labels(folder: Path, number: int, digests, labels: pd.DataFrame) -> bool:
+    """Whether an earlier look had these images with these labels: its numbers then stand."""
+    kept = read_csv(folder, f"external-{number}.csv")
+    now = labels.astype(str).assign(digest=digests).sort_values("digest", ignore_index=True)
+    return now.equals(kept[[*now.columns]].sort_values("digest", ignore_index=True))

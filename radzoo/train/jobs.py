@@ -1,0 +1,165 @@
+"""One training: a model in one way on one fold. What it predicts stays in the run folder; it is never done twice."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from radzoo import weights
+from radzoo.atomic import replacing
+from radzoo.data import Index, Store
+from radzoo.data.split import FINAL, folds, parts
+from radzoo.errors import BadInput
+from radzoo.features import choose, extract, extractor, save_classifier
+from radzoo.heads import create_reported, stages
+from radzoo.images import Input
+from radzoo.recipe import Recipe
+from radzoo.train import fit
+from radzoo.train.folder import write_json
+
+
+@dataclass(frozen=True)
+class View:
+    """The images of a run as one model sees them: `keys[i]` of the store is row i of the index."""
+
+    spec: Input
+    store: Store
+    keys: np.ndarray
+
+
+@dataclass(frozen=True)
+class Job:
+    """A model to be trained in one way: on a single split (fold 0), on fold 1, 2, … or as the `"final"` model."""
+
+    model: str
+    way: str
+    fold: int | str = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.model}_{self.way}" + (f"_{self.fold}" if self.fold else "")
+
+    @property
+    def label(self) -> str:
+        """What its progress lines begin with."""
+        fold = {0: "", FINAL: ", final model"}.get(self.fold, f", fold {self.fold}")
+        return f"{self.model} {self.way}{fold}"
+
+    @property
+    def keeps_model(self) -> bool:
+        """The models of single folds are not kept: they would only be five worse copies of the final one."""
+        return self.fold in (0, FINAL)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is left of a finished job: `probability[part]` `(n, k)` and small facts; the model is in a folder."""
+
+    job: Job
+    probability: dict[str, np.ndarray]
+    facts: dict  # detail, note, history, xla, loaded, parameters
+
+
+def planned(recipe: Recipe, index: Index) -> list[Job]:
+    """The jobs of a run but for the final model, in their order."""
+    return [Job(model, way, fold) for fold in folds(index) for model in recipe.models for way in recipe.ways]
+
+
+def models_folder(folder: Path, job: Job) -> Path:
+    """Where the model of a job is kept."""
+    return folder / "models" / f"{job.model}_{job.way}"
+
+
+def do(folder: Path, recipe: Recipe, index: Index, job: Job, view: View) -> Outcome:
+    """Trains what is not trained yet; a job that was interrupted goes on after its last epoch."""
+    place = folder / "jobs" / job.name
+    if not (place / "done.json").is_file():
+        place.mkdir(parents=True, exist_ok=True)
+        _train(folder, place, recipe, index, job, view)
+        (place / "state.npz").unlink(missing_ok=True)
+        gc.collect()  # networks hang in cycles: the next one should find their memory free
+    facts = json.loads((place / "done.json").read_text(encoding="utf-8"))
+    with np.load(place / "probability.npz", allow_pickle=False) as file:
+        return Outcome(job, dict(file), facts)
+
+
+def network(recipe: Recipe, index: Index, model: str, spec: Input, tag: str | None) -> tuple:
+    """The model ready to fit, and the report of its weights (None from scratch)."""
+    arguments = {"classes": len(index.classes), "task": index.task, "channels": recipe.channels}
+    overrides = weights.find(recipe.weights, model).overrides if recipe.weights else {}  # the baseline has them too
+    made, loaded = create_reported(model, spec.shape, weights=tag, **arguments, **overrides)
+    for phase in recipe.phases:
+        if phase.freeze_below is not None and phase.freeze_below not in stages(made):
+            raise BadInput(f"freeze_below={phase.freeze_below!r}: {model} has {', '.join(stages(made))}")
+    return made, loaded
+
+
+def _train(folder: Path, place: Path, recipe: Recipe, index: Index, job: Job, view: View) -> None:
+    """Trains one network or one classifier; validation guides it, the test part is only predicted."""
+    here = {part: fit.Part(list(view.keys[rows]), index.labels[rows]) for part, rows in parts(index, job.fold).items()}
+    fit.say(f"{job.label}: {', '.join(f'{len(part.keys)} {name}' for name, part in here.items())} images")
+    keras.utils.set_random_seed(recipe.seed)
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(recipe.precision)
+    try:
+        tag = None if job.way == "scratch" else recipe.weights
+        made, loaded = network(recipe, index, job.model, view.spec, tag)
+        fit.say(str(loaded or f"{job.model}: random weights"))
+        learn = _fixed_features if job.way == "features" else _learned
+        made, choice, probability, facts = learn(made, recipe, index, job, view.store, here, place)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    if job.keeps_model:
+        _keep(models_folder(folder, job), made, choice)
+    facts |= {"loaded": dataclasses.asdict(loaded) if loaded else None}
+    facts |= {"parameters": sum(int(np.prod(weight.shape)) for weight in made.weights)}
+    with replacing(place / "probability.npz") as temporary:
+        np.savez(temporary, **probability)
+    write_json(place / "done.json", facts)  # last: what is named done is whole
+
+
+def _learned(made, recipe: Recipe, index: Index, job: Job, store: Store, here: dict, place: Path) -> tuple:
+    """Fine-tuning, or training from scratch."""
+    scratch = job.way == "scratch"
+    history = fit.fit(
+        made, recipe, (recipe.scratch,) if scratch else recipe.phases, here["train"], here["validation"], store,
+        task=index.task, frozen_norms=not scratch, label=job.label, kept=place / "state.npz",
+    )  # fmt: skip
+    facts = {"detail": "", "note": "", "history": history, "xla": fit.xla_state(made, recipe.jit)}
+    asked = [part for part in here if part != "train"]
+    probability = {part: fit.predict(made, store, here[part].keys, recipe.batch) for part in asked}
+    return keras.Model(made.input, made.output, name=job.model), None, probability, facts  # without its optimizer
+
+
+def _fixed_features(made, recipe: Recipe, index: Index, job: Job, store: Store, here: dict, place: Path) -> tuple:
+    """A classifier of scikit-learn on the pooled features of a network that does not learn."""
+    made = extractor(made)
+    features = {part: extract(made, store, images.keys, batch=recipe.batch) for part, images in here.items()}
+    patients = index.table["group"].to_numpy()[parts(index, job.fold)["train"]]  # tied by identical images, too
+    choice = choose(
+        features["train"], here["train"].labels, patients,
+        task=index.task, class_weights=recipe.class_weights, seed=recipe.seed,
+    )  # fmt: skip
+    reached = max(score for _, score in choice.table)
+    fit.say(f"{job.label}: {choice.detail} (cross-validated AUC {reached:.3f})")
+    facts = {"detail": choice.detail, "note": choice.note, "history": [], "xla": None}
+    probability = {part: choice.probability(features[part]) for part in here if part != "train"}
+    return made, choice, probability, facts
+
+
+def _keep(place: Path, made: keras.Model, choice) -> None:
+    """`model.keras`, `weights.safetensors`, and for fixed features `classifier.skops`."""
+    place.mkdir(parents=True, exist_ok=True)
+    with replacing(place / "model.keras") as temporary:
+        made.save(temporary)
+    with replacing(place / "weights.safetensors") as temporary:
+        weights.save(made, temporary)
+    if choice is not None:
+        with replacing(place / "classifier.skops") as temporary:
+            save_classifier(choice, temporary)

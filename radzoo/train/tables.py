@@ -1,0 +1,118 @@
+"""The tables and manifests of a run folder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from radzoo import weights
+from radzoo.atomic import replacing
+from radzoo.data import Index
+from radzoo.data.split import folds
+from radzoo.recipe import Recipe
+from radzoo.train.fit import HISTORY
+from radzoo.train.folder import write_csv
+from radzoo.train.jobs import Job, Outcome, View, models_folder
+from radzoo.train.judge import Judged
+
+PARTS = ("validation", "test")
+
+
+def split_table(index: Index) -> pd.DataFrame:
+    """Row, patient, unit, fold, part and labels of every image; no fold where there is a single split."""
+    table = index.table[["row", "patient", "unit", "fold", "split"]].copy()
+    if len(folds(index)) == 1:
+        table["fold"] = ""
+    return pd.concat([table, columns(index.classes, index.labels.astype(int))], axis=1)
+
+
+def images_table(index: Index, view: View) -> pd.DataFrame:
+    """What each image was and what was applied to it; `digest` is that of its pixels, and no file is named."""
+    facts = [view.store.facts(key) for key in view.keys]
+    return pd.DataFrame(
+        {
+            "row": index.table["row"].to_numpy(),
+            "digest": index.table["digest"].to_numpy(),
+            "modality": [each["modality"] for each in facts],
+            "spacing_mm": ["" if each["spacing_mm"] is None else "{:g} {:g}".format(*each["spacing_mm"])
+                           for each in facts],
+            "spacing_source": [each["spacing_source"] for each in facts],
+            "burnt_in": [each["burnt_in"] for each in facts],
+            "applied": ["; ".join(each["applied"]) for each in facts],
+        }
+    )  # fmt: skip
+
+
+def history_table(outcomes: list[Outcome]) -> pd.DataFrame:
+    """One row per epoch of every training."""
+    rows = [
+        {"fold": each.job.fold or "", "model": each.job.model, "way": each.job.way, **epoch}
+        for each in outcomes
+        for epoch in each.facts["history"]
+    ]
+    return pd.DataFrame(rows, columns=["fold", "model", "way", *HISTORY])
+
+
+def predictions_table(index: Index, judged: dict[tuple[str, str], dict[int, dict[str, Judged]]]) -> pd.DataFrame:
+    """Recalibrated probabilities of every unit, as validation and as test; `row` is its first image."""
+    tables = []
+    for (model, way), by_fold in judged.items():
+        for fold, by_part in by_fold.items():
+            for part in PARTS:
+                each = by_part[part]
+                table = index.table.iloc[each.rows][["row", "patient", "unit"]].reset_index(drop=True)
+                table["fold"], table["split"], table["model"], table["way"] = fold or "", part, model, way
+                tables.append(pd.concat([table, columns(index.classes, each.probability)], axis=1))
+    return pd.concat(tables, ignore_index=True)
+
+
+def columns(classes, values: np.ndarray) -> pd.DataFrame:
+    """One column per class."""
+    return pd.DataFrame(np.asarray(values, float if values.dtype.kind == "f" else int), columns=list(classes))
+
+
+def write_manifest(folder: Path, recipe: Recipe, index: Index, outcome: Outcome, view: View, fixed: Judged, test):
+    """The manifest beside the model of a job: the same kind as of any other weights, with what `predict` needs.
+
+    Args:
+        fixed: validation, whose recalibration and thresholds go with the model.
+        test: the measured test AUC of this way.
+    """
+    own = models_folder(folder, outcome.job)
+    file, way = own / "weights.safetensors", outcome.job.way
+    source = "from scratch" if way == "scratch" else f"{recipe.weights}, {way}"
+    origin = weights.find(recipe.weights, outcome.job.model) if recipe.weights else None
+    licences = {"code": "Apache-2.0", "weights": "unknown", "data": "unknown"}
+    if origin and way != "scratch":  # what was learnt before comes under its own terms; of the user's we know none
+        licences["weights"] = f"unknown (made from {origin.name}: {origin.licences['weights']})"
+    manifest = weights.Manifest(
+        format=1, model=outcome.job.model, tag="run", task=index.task, classes=index.classes, input=view.spec,
+        top=False, overrides=origin.overrides if origin else {},
+        files=(weights.File(
+            name=file.name, format="safetensors", bytes=file.stat().st_size, sha256=weights.file_hash(file)
+        ),),
+        parameters=outcome.facts["parameters"], source=f"trained by radzoo run ({source})",
+        data=Path(recipe.data.index).name, licences=licences,
+        metrics={
+            "way": way, "unit": recipe.unit, "aggregate": recipe.aggregate, "threshold_rule": recipe.threshold,
+            "thresholds": list(fixed.thresholds), "recalibration": fixed.recalibration.to_json(), "test_auc": test,
+        },
+    )  # fmt: skip
+    with replacing(own / "manifest.json") as temporary:
+        temporary.write_text(manifest.to_json(), encoding="utf-8")
+
+
+def publish(folder: Path, job: Job) -> None:
+    """The files of the chosen model also at the top of the run folder."""
+    for file in models_folder(folder, job).iterdir():
+        with replacing(folder / file.name) as temporary:
+            shutil.copyfile(file, temporary)
+
+
+def write_tables(folder: Path, index: Index, outcomes: list[Outcome], judged: dict) -> None:
+    """`history.csv` and `predictions.csv`."""
+    write_csv(folder / "history.csv", history_table(outcomes))
+    write_csv(folder / "predictions.csv", predictions_table(index, judged))
