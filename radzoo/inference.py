@@ -99,9 +99,7 @@ def _classifier(run):
 def _check_unit(manifest: weights.Manifest, together: bool) -> None:
     unit = manifest.metrics["unit"]
     if unit != "image" and not together:
-        raise BadInput(
-            f"this run decides per {unit}, not per image: name the files of one {unit} and pass --together"
-        )
+        raise BadInput(f"this run decides per {unit}, not per image: name the files of one {unit} and pass --together")
     if unit == "image" and together:
         raise BadInput("this run decides per image: leave --together out")
 

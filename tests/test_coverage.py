@@ -24,7 +24,7 @@ from radzoo import metrics
 
 SIZES = (50, 200, 1000)
 SETTINGS = [(area, prevalence) for area in (0.7, 0.9) for prevalence in (0.3, 0.5)]  # averaged in a cell
-REPLICATIONS = 400  # per setting: 1600 a cell, a Monte-Carlo error of .5 %
+REPLICATIONS = 400  # per setting: 1600 a cell (1000 for the largest cohorts and means), Monte-Carlo error .5 to .7 %
 SHARED = 0.5  # correlation within a patient
 BENT = (0.4, 0.7)  # the model's logit is .4 + .7 times the right one: known intercept and slope
 OTHER = 0.8  # the second score separates the classes by this much less, and correlates .6 with the first
@@ -182,7 +182,8 @@ def folds_of_five(rng, n, clustered):
     truth = (noise(rng, patients) < norm.ppf(0.4)).astype(float)
     means = np.array([0.8, 0.6, 0.4, 0, 0])
     seen = np.stack([noise(rng, patients) for _ in means], 1) + truth[:, None] * means
-    fold, score, models = patients % 5, np.zeros(n), []
+    turn = np.argsort(np.argsort(np.bincount(patients, truth) / np.bincount(patients), kind="stable"))
+    fold, score, models = turn[patients] % 5, np.zeros(n), []  # stratified by label, as radzoo's folds are
     for i in range(5):
         train = fold != i
         held = [seen[train & (truth == side)] for side in (0, 1)]
@@ -241,7 +242,10 @@ def table(replications=REPLICATIONS):
     kinds = [(one_class, replications, {"area": a, "prevalence": p}) for a, p in SETTINGS]
     kinds += [(make, 5 * replications // 2, {}) for make in (several_labels, three_classes, folds_of_five)]
     cells = [(n, clustered) for clustered in (False, True) for n in SIZES]
-    return run([((n, c), make, n, c, count, setting) for n, c in cells[::-1] for make, count, setting in kinds])
+    return run([
+        ((n, c), make, n, c, count * 5 // 8 if n == 1000 and make is one_class else count, setting)
+        for n, c in cells[::-1] for make, count, setting in kinds
+    ])  # fmt: skip
 
 
 def edges(replications=REPLICATIONS):

@@ -319,3 +319,10 @@ def test_real_images_are_read(real_data, folder, count):
             expected = theirs[..., 0] if values.ndim == 2 else theirs
             np.testing.assert_allclose(values, expected, atol=tolerance, err_msg=path.name)
         assert letterbox(values, (224, 224)).max() <= 1
+
+
+@pytest.mark.parametrize("compression", ["lzw", "zlib", "lerc", "jpeg2000"])
+def test_compressed_tiff_keeps_its_16_bits(tmp_path, compression):
+    colours = np.random.default_rng(0).integers(0, 65535, (12, 9, 3), "uint16")
+    tifffile.imwrite(tmp_path / "a.tif", colours, photometric="rgb", compression=compression)
+    np.testing.assert_array_equal(np.round(read(tmp_path / "a.tif").values * 65535), colours)

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, norm
+from scipy.stats import binomtest, norm, t, ttest_ind
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from radzoo import metrics
 from radzoo.metrics.areas import auc_interval, delong, newcombe_variance
-from radzoo.metrics.intervals import effective_size, logit_interval, mean, measured, proportion, wilson
+from radzoo.metrics.intervals import effective_size, logit_interval, mean, measured, proportion, welch, wilson
 from radzoo.metrics.resampling import grouped, jackknife_deviation
 
 NAMES = ("auc", "average_precision", "accuracy", "sensitivity", "specificity", "brier", "calibration_intercept",
@@ -104,7 +104,7 @@ def test_delong_by_hand():
     areas, covariance = delong(truth, [score])
     assert areas[0] == pytest.approx(7.5 / 9)
     # row variance ((1/6)^2 + 0 + (1/6)^2) / 2 = 1/36; column variance ((1/3)^2 + 2 (1/6)^2) / 2 = 1/12; each over 3
-    assert covariance[0, 0] == pytest.approx(1 / 108 + 1 / 36)
+    assert covariance[:, 0, 0] == pytest.approx([1 / 108, 1 / 36])
 
 
 def test_delong_is_the_double_loop():
@@ -122,13 +122,13 @@ def test_delong_is_the_double_loop():
                 away = sum((side[r, i] - areas[r]) * (side[s, i] - areas[s]) for i in range(side.shape[1]))
                 slow[r, s] += away / (side.shape[1] - 1) / side.shape[1]
     np.testing.assert_allclose(areas, [roc_auc_score(truth, score) for score in scores])
-    np.testing.assert_allclose(covariance, slow, rtol=1e-12)
+    np.testing.assert_allclose(covariance.sum(0), slow, rtol=1e-12)
 
 
 def test_delong_and_bootstrap_agree():
     truth, score, patients = cohort(600, 1)
     deviation = metrics.auc(truth[:, 0], score[:, 0], metrics.cluster_bootstrap(patients, 4000, 0)).std()
-    assert np.sqrt(delong(truth[:, 0], [score[:, 0]])[1][0, 0]) == pytest.approx(deviation, rel=0.04)
+    assert np.sqrt(delong(truth[:, 0], [score[:, 0]])[1].sum()) == pytest.approx(deviation, rel=0.04)
 
 
 def test_newcombe_variance_is_hanley_and_mcneils_with_equal_groups():
@@ -165,6 +165,13 @@ def test_evaluate_of_perfect_scores_has_width(each):
     assert many["auc"]["value"] == many["auc"]["high"] == 1 and many["auc"]["low"] < 0.98
 
 
+def test_a_mean_of_certain_and_perfect_has_width():
+    truth = np.tile([[1.0, 0], [0, 1]], (20, 1))
+    score = np.stack([truth[:, 0] * 0.5 + np.arange(40) / 200, np.full(40, 0.5)], 1)  # AUC 1 and a constant
+    said = evaluated(truth, score, np.arange(40), task="multilabel", classes=["a", "b"], thresholds=[0.5, 0.5])["auc"]
+    assert said["value"] == 0.75 and said["low"] < 0.74 and said["high"] == 0.75
+
+
 def test_one_score_for_all_is_certainly_half():
     truth, _, patients = cohort(40, 2)
     said = evaluated(truth, np.full_like(truth, 0.3), patients)
@@ -183,8 +190,6 @@ def test_average_precision_is_the_jackknife_over_patients():
     slow = np.array([average_precision_score(truth[k], score[k]) for k in kept])
     deviation = np.sqrt(39 / 40 * ((slow - slow.mean()) ** 2).sum())
     assert jackknife_deviation(np.r_[slow, np.nan]) == pytest.approx(deviation)
-    from scipy.stats import t
-
     few = min(len(set(patients[truth[:, 0] == side])) for side in (0, 1))
     value = average_precision_score(truth, score)
     expected = logit_interval(value, deviation, t.ppf(0.975, few - 1))
@@ -202,6 +207,15 @@ def test_a_mean_by_hand():
     )  # t with one degree
     assert said["value"] == pytest.approx(0.2)
     assert mean(np.array([0.2]), grouped(["a"])) == {"value": 0.2, "low": None, "high": None}
+
+
+def test_degrees_of_freedom_are_welchs():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=12), rng.normal(0, 3, 30)
+    assert welch([a.var(ddof=1) / 12, b.var(ddof=1) / 30], [12, 30]) == pytest.approx(
+        ttest_ind(a, b, equal_var=False).df
+    )
+    assert welch([0, 0], [12, 30]) == 11 and welch([0, 1], [12, 30]) == 29 and welch([1], [1]) == 1
 
 
 def test_measured_numbers_are_json():

@@ -77,11 +77,6 @@ def describe(path: str | os.PathLike, keys: Keys, digest) -> Header:
             raise BadInput(f"the DICOM header is damaged ({type(error).__name__})") from None
 
 
-def is_dicom(head: bytes) -> bool:
-    """By the first 132 bytes: DICM after the preamble; or, without one, a first element of group 2 or 8."""
-    return head[128:132] == b"DICM" or head[:2] in (b"\2\0", b"\x08\0", b"\0\2", b"\0\x08")
-
-
 def _columns(dataset, found: Layout) -> dict[str, str]:
     sop_class, intent = _text(dataset, "SOPClassUID"), _text(dataset, "PresentationIntentType").upper()
     processing = intent == "FOR PROCESSING" or (not intent and sop_class in FOR_PROCESSING)

@@ -7,8 +7,9 @@ import hashlib
 import os
 import stat
 
-from radzoo.data.headers import describe, is_dicom
+from radzoo.data.headers import describe
 from radzoo.errors import BadInput
+from radzoo.images import is_dicom
 
 TAIL = 65536  # bytes at the end of a JPEG in which its end marker must lie
 

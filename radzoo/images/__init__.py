@@ -12,7 +12,7 @@ from radzoo.errors import BadInput
 from radzoo.images.input import Input
 from radzoo.images.pixels import Pixels
 
-__all__ = ["Input", "Pixels", "read"]
+__all__ = ["Input", "Pixels", "is_dicom", "read"]
 
 
 def read(path: str | os.PathLike, window: str | tuple[float, float] = "header") -> Pixels:
@@ -63,7 +63,7 @@ def _decode(file: str, part: str, window) -> Pixels:
         values, steps = arrays.read(file, part)
     elif part:
         raise BadInput("only npz and npy files have parts after '#': leave it out")
-    elif _is_dicom(head):
+    elif is_dicom(head):
         from radzoo.images import dicom
 
         return dicom.read(file, window)
@@ -73,7 +73,7 @@ def _decode(file: str, part: str, window) -> Pixels:
     return Pixels(values, applied=(*steps, *more))
 
 
-def _is_dicom(head: bytes) -> bool:
+def is_dicom(head: bytes) -> bool:
     """DICM after the preamble; or, without a preamble, a first element of group 2 or 8 in either byte order."""
     return head[128:132] == b"DICM" or head[:2] in (b"\2\0", b"\x08\0", b"\0\2", b"\0\x08")
 

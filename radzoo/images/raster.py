@@ -6,6 +6,7 @@ viewer; the window `"percentile"` repairs this.
 
 from __future__ import annotations
 
+import logging
 import os
 
 import numpy as np
@@ -80,6 +81,7 @@ def _tiff(path) -> np.ndarray | None:
     """Decodes the TIFFs of which Pillow would lose bits or the sign of grey; None leaves the file to Pillow."""
     import tifffile
 
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it finds wrong is said below, in one line
     try:
         with tifffile.TiffFile(path) as file:
             pages, page = len(file.pages), file.pages[0]
@@ -87,8 +89,6 @@ def _tiff(path) -> np.ndarray | None:
             if pages != 1:
                 raise BadInput(f"the TIFF holds {pages} pages, expected one: save the page you mean as its own file")
             return None if plain or page.bitspersample <= 8 else _tiff_array(page)
-    except KeyError:  # tifffile misses imagecodecs
-        raise BadInput("a compressed TIFF with more than 8 bits: save it uncompressed, or as PNG") from None
     except BadInput:
         raise
     except Exception as error:

@@ -6,7 +6,8 @@ high: with 15 events and an AUC of .9 an interval on the logit scale covers 90 %
 Newcombe's interval (Statistics in Medicine 2006, method 5) has neither weakness, but trusts one shape of the curve
 and knows no patients. So his is taken with his variance times a factor, the estimated variance over his, and this
 factor is drawn towards the design effect of the patients' units (1 where each appears once) by as much as `PRIOR` more
-events would do.
+events would do. With the bootstrap, quantiles are Student's: positives and negatives each bring their variance, from
+so many patients (Brunner & Munzel, Biometrical Journal 2000).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import rankdata
 
-from radzoo.metrics.intervals import Z, quantile
+from radzoo.metrics.intervals import Z, quantile, welch
 from radzoo.metrics.resampling import Patients
 
 FEW = 10  # fewer patients with, or without, a class than this: counts, no claim
@@ -31,21 +32,27 @@ def placements(truth, score) -> tuple[np.ndarray, np.ndarray]:
 
 
 def delong(truth, scores) -> tuple[np.ndarray, np.ndarray]:
-    """Areas `(k,)` and their covariance `(k, k)` of k scores of the same units, each of another patient.
+    """Areas `(k,)` of k scores of the same units, each of another patient, and their covariance in two parts.
 
     Args:
         truth: `(n,)` with at least two 0s and two 1s.
         scores: k arrays `(n,)`.
+    Returns:
+        The areas, and `(2, k, k)`: what the positives and what the negatives add to the covariance.
     """
     pairs = [placements(truth, score) for score in scores]
-    positive, negative = (np.stack(side) for side in zip(*pairs, strict=True))
-    covariance = sum(np.atleast_2d(np.cov(side)) / side.shape[1] for side in (positive, negative))
-    return positive.mean(1), covariance
+    sides = [np.stack(side) for side in zip(*pairs, strict=True)]
+    return sides[0].mean(1), np.stack([np.atleast_2d(np.cov(side)) / side.shape[1] for side in sides])
+
+
+def holders(truth, patients: Patients) -> tuple[int, int]:
+    """How many patients have a positive, and how many a negative unit."""
+    return patients.holding(truth == 1), patients.holding(truth == 0)
 
 
 def carriers(truth, patients: Patients) -> int:
-    """The smaller of the numbers of patients with a positive and with a negative unit: what the variance rests on."""
-    return min(patients.holding(truth == 1), patients.holding(truth == 0))
+    """The smaller of these two numbers: what most variances rest on."""
+    return min(holders(truth, patients))
 
 
 def newcombe_variance(area, m: float, n: float):
@@ -68,36 +75,39 @@ def auc_interval(truth, score, area: float, patients: Patients, deviation: float
         return 0.5, 0.5
     if min(m, n) < 2 or (deviation is not None and not np.isfinite(deviation)):
         return np.nan, np.nan
-    few, single = carriers(truth, patients), float(delong(truth, [score])[1][0, 0])
     if not 0 < area < 1:
         return _score_interval(area, Z * np.sqrt(copies(truth, patients)), m, n)
-    variance = single if deviation is None else deviation**2
-    factor = steadied(variance, single, newcombe_variance(area, m, n), truth, patients) / newcombe_variance(area, m, n)
-    return _score_interval(area, (Z if deviation is None else quantile(few)) * np.sqrt(factor), m, n)
+    parts, usual = delong(truth, [score])[1][:, 0, 0], newcombe_variance(area, m, n)
+    single = float(parts.sum())
+    q = Z if deviation is None else quantile(welch(parts, holders(truth, patients)))
+    variance = steadied(single if deviation is None else deviation**2, single, usual, truth, patients)
+    return _score_interval(area, q * np.sqrt(variance / usual), m, n)
 
 
-def difference_variance(truth, one, two, patients: Patients, deviation: float | None = None) -> float:
-    """Of the difference of two paired AUCs, drawn like that of one towards what Newcombe's variances would give.
+def difference_error(truth, one, two, patients: Patients, deviation: float | None = None) -> tuple[float, float]:
+    """Standard error of the difference of two paired AUCs, steadied like that of one; and its degrees of freedom.
 
     Args:
         deviation: standard error over resampled patients; None takes DeLong's, for patients that appear once.
     """
     m, n = int((truth == 1).sum()), int((truth == 0).sum())
     if min(m, n) < 2:
-        return np.nan
+        return np.nan, 1.0
     areas, covariance = delong(truth, [one, two])
-    own = covariance.diagonal()
-    shared = covariance[0, 1] / np.sqrt(own.prod()) if own.min() > 0 else 0.0
+    parts = np.maximum(covariance[:, 0, 0] + covariance[:, 1, 1] - 2 * covariance[:, 0, 1], 0)
+    (own, shared), (_, other) = covariance.sum(0)
+    correlation = shared / np.sqrt(own * other) if min(own, other) > 0 else 0.0
     usual = [0.0 if s.min() == s.max() else newcombe_variance(a, m, n) for s, a in zip((one, two), areas, strict=True)]
-    anchor = sum(usual) - 2 * shared * np.sqrt(usual[0] * usual[1])
-    single = max(own.sum() - 2 * covariance[0, 1], 0.0)
-    return float(steadied(single if deviation is None else deviation**2, single, anchor, truth, patients))
+    anchor = sum(usual) - 2 * correlation * np.sqrt(usual[0] * usual[1])
+    single = float(parts.sum())
+    variance = steadied(single if deviation is None else deviation**2, single, anchor, truth, patients)
+    return float(np.sqrt(variance)), welch(parts, holders(truth, patients))
 
 
 def copies(truth, patients: Patients) -> float:
     """How much larger the variance of an AUC is if all units of a patient and class are copies of one."""
-    counts = [[patients.holding(truth == side), (truth == side).sum()] for side in (1, 0)]
-    return newcombe_variance(0.5, *(held for held, _ in counts)) / newcombe_variance(0.5, *(all_ for _, all_ in counts))
+    counts = (truth == 1).sum(), (truth == 0).sum()
+    return newcombe_variance(0.5, *holders(truth, patients)) / newcombe_variance(0.5, *counts)
 
 
 def steadied(variance, single, anchor, truth, patients: Patients):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import rankdata, t
 
-from radzoo.metrics.areas import FEW, auc_interval, carriers, difference_variance
+from radzoo.metrics.areas import auc_interval, carriers, difference_error
 from radzoo.metrics.curves import Ranking, auc
-from radzoo.metrics.intervals import number, quantile
+from radzoo.metrics.intervals import number, quantile, welch
 from radzoo.metrics.resampling import grouped, resamples
 from radzoo.metrics.units import checked
 
@@ -17,9 +17,9 @@ def compare(truth, a, b, patients, *, task, bootstrap=2000, seed=0) -> dict:
 
     The standard error is DeLong's for one class and patients that appear once, otherwise that of the bootstrap over
     patients, the same resamples for both; for one class it is steadied as that of one area is (`areas`). Quantiles and
-    p are Student's with the smaller number of patients with and without the class, less one. Two scores that rank all
-    units alike differ by exactly 0. Where the standard error is 0 although they do not (both perfect), the intervals of
-    the two areas are combined (Zou, Psychological Methods 2007).
+    p are Student's with Welch's degrees of freedom. Two scores that rank all units alike differ by exactly 0. Where the
+    standard error is 0 although they do not (both perfect), the intervals of the two areas are combined (Zou,
+    Psychological Methods 2007).
 
     Args:
         truth, a, b: `(n, k)`.
@@ -37,32 +37,31 @@ def compare(truth, a, b, patients, *, task, bootstrap=2000, seed=0) -> dict:
     difference = float(np.mean([auc(y, one) - auc(y, two) for y, one, two in columns]))
     if all(np.array_equal(rankdata(one), rankdata(two)) for _, one, two in columns):
         return {"difference": 0.0, "low": 0.0, "high": 0.0, "p": 1.0}
-    few = representative([carriers(y, people) for y, _, _ in columns])
-    error, q = _standard_error(columns, people, bootstrap, seed), quantile(few)
+    error, degrees = _standard_error(columns, people, bootstrap, seed)
+    q = quantile(degrees)
     if error == 0:
         low, high = np.mean([_combined(*column, people) for column in columns], axis=0)
         error = (difference - low if difference > 0 else high - difference) / q
     else:
         low, high = max(difference - q * error, -1.0), min(difference + q * error, 1.0)
-    p = 2 * t.sf(abs(difference) / error, max(few - 1, 1)) if error > 0 else np.nan
+    p = 2 * t.sf(abs(difference) / error, max(degrees, 1)) if error > 0 else np.nan
     return {"difference": difference, "low": number(low), "high": number(high), "p": number(p)}
 
 
-def representative(few: list[int]) -> int:
-    """On how many patients a mean over classes rests: the rarest class with enough of them, else the commonest."""
-    return min([count for count in few if count >= FEW], default=max(few))
-
-
-def _standard_error(columns, people, bootstrap, seed) -> float:
+def _standard_error(columns, people, bootstrap, seed) -> tuple[float, float]:
+    """Of the mean difference over the columns; and its degrees of freedom."""
     if len(columns) == 1 and people.single:
-        return float(np.sqrt(difference_variance(*columns[0], people)))
+        return difference_error(*columns[0], people)
     pairs = [(Ranking(y, one), Ranking(y, two)) for y, one, two in columns]
     drawn = [
-        mean_of_defined(np.stack([one.areas(block)[0] - two.areas(block)[0] for one, two in pairs]))
+        np.stack([one.areas(block)[0] - two.areas(block)[0] for one, two in pairs])
         for block in resamples(people, bootstrap, seed)
     ]
-    deviation = spread(np.concatenate([np.zeros(0), *drawn]))
-    return float(np.sqrt(difference_variance(*columns[0], people, deviation))) if len(columns) == 1 else deviation
+    drawn = np.concatenate([np.zeros((len(pairs), 0)), *drawn], axis=1)
+    if len(columns) == 1:
+        return difference_error(*columns[0], people, spread(drawn[0]))
+    few = [carriers(y, people) for y, _, _ in columns]
+    return spread(mean_of_defined(drawn)), welch([spread(each) ** 2 for each in drawn], few)
 
 
 def mean_of_defined(columns) -> np.ndarray:

@@ -37,7 +37,7 @@ def _precision(truth, score, people, left_out):
     value = average_precision(truth, score)
     if value == 1:  # the jackknife has no width: as a share of the patients with the class (Boyd et al., ECML 2013)
         return measured(value, *wilson(1.0, people.holding(truth == 1)))
-    return measured(value, *logit_interval(value, jackknife_deviation(left_out), quantile(carriers(truth, people))))
+    return measured(value, *logit_interval(value, jackknife_deviation(left_out), quantile(carriers(truth, people) - 1)))
 
 
 def _note(events: int, others: int) -> str | None:

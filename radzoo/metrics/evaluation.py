@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from radzoo.metrics.areas import FEW
-from radzoo.metrics.comparison import mean_of_defined, representative, spread
+from radzoo.metrics.comparison import mean_of_defined, spread
 from radzoo.metrics.curves import Ranking, auc
 from radzoo.metrics.entries import one_class, shared
-from radzoo.metrics.intervals import logit_interval, mean, measured, number, proportion, quantile
+from radzoo.metrics.intervals import logit_interval, mean, measured, number, proportion, quantile, welch
 from radzoo.metrics.reliability import reliability
 from radzoo.metrics.resampling import Patients, grouped, jackknife_deviation, left_out, resamples
 from radzoo.metrics.thresholds import DEFAULT, rule_text, threshold_for
 from radzoo.metrics.units import checked
 
+SHARED = "; it leaves out that the models of the folds share training patients"
 CALIBRATION = ("brier", "calibration_intercept", "calibration_slope")
 
 
@@ -65,7 +66,7 @@ def evaluate(
         **{key: [column[key] for column in columns] for key in ("positives", "events", "non_events")},
         "thresholds": [value for value, _ in same] if all(alike for _, alike in same) else None,
         "threshold_rule": "given" if rule is None else rule_text(rule),
-        "interval": _method(people, len(columns), bootstrap),
+        "interval": _method(people, len(columns), bootstrap) + (SHARED if folds is not None else ""),
     }
     if task == "binary":
         lifted = ("positives", "negatives", "events", "non_events")
@@ -109,17 +110,20 @@ def _method(people: Patients, k: int, bootstrap: int) -> str:
 
 def _many(columns, classes, drawn) -> dict:
     """Means over classes with their own intervals, and the entry of each class."""
-    curved = [column for column in columns if column["auc"]["value"] is not None]
-    few = representative([min(c["events"], c["non_events"]) for c in curved]) if curved else 0
-    means = {"auc": mean_of_defined(drawn["auc"]), "average_precision": mean_of_defined(drawn["left_out"])}
-    deviation = {"auc": spread(means["auc"]), "average_precision": jackknife_deviation(means["average_precision"])}
+    curved = [i for i, column in enumerate(columns) if column["auc"]["value"] is not None]
+    few = [min(columns[i]["events"], columns[i]["non_events"]) for i in curved]
     result = {}
-    for name in means:
-        value = np.mean([column[name]["value"] for column in curved]) if curved else np.nan
-        low, high = logit_interval(value, deviation[name], quantile(few))
-        if value in (0, 1):  # no resample differs: the mean of the classes' own bounds is wide enough
-            low, high = np.array([[column[name][end] for end in ("low", "high")] for column in curved], float).mean(0)
-        result[name] = measured(value, low, high, np.isnan(means[name]).sum() if name == "auc" else 0)
+    for name, resampled, error in (
+        ("auc", drawn["auc"], spread),
+        ("average_precision", drawn["left_out"], jackknife_deviation),
+    ):
+        mine, means = [columns[i][name] for i in curved], mean_of_defined(resampled)
+        value = np.mean([each["value"] for each in mine]) if mine else np.nan
+        degrees = welch([error(resampled[i]) ** 2 for i in curved], few) if mine else 1
+        low, high = logit_interval(value, error(means), quantile(degrees))
+        if mine and (value in (0, 1) or error(means) == 0):  # no resample differs: take the bounds of the classes
+            low, high = np.array([[each["low"], each["high"]] for each in mine], float).mean(0)
+        result[name] = measured(value, low, high, np.isnan(means).sum() if name == "auc" else 0)
     weak = [name for name, column in zip(classes, columns, strict=True) if column["note"]]
     return result | {
         "claim": any(column["claim"] for column in columns),

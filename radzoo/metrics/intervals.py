@@ -27,9 +27,19 @@ def measured(value, low=np.nan, high=np.nan, undefined: int = 0) -> dict:
     return entry | ({"undefined": int(undefined)} if undefined else {})
 
 
-def quantile(patients: int) -> float:
-    """Student's 97.5 % quantile with one degree of freedom less than the patients who carry a number."""
-    return float(t.ppf(0.975, max(patients - 1, 1)))
+def quantile(degrees: float) -> float:
+    """Student's 97.5 % quantile; at least one degree of freedom."""
+    return float(t.ppf(0.975, max(degrees, 1)))
+
+
+def welch(variances, patients) -> float:
+    """Degrees of freedom of a sum of variances, each estimated from so many patients (Welch, Biometrika 1947).
+
+    Where no variance is known, those of the fewest patients.
+    """
+    variances, degrees = np.nan_to_num(np.asarray(variances, float)), np.maximum(np.asarray(patients) - 1, 1)
+    total = variances.sum()
+    return float(total**2 / (variances**2 / degrees).sum()) if total > 0 else float(degrees.min())
 
 
 def logit_interval(value, deviation, q, top: float = 1.0) -> tuple[float, float]:
@@ -84,7 +94,7 @@ def mean(values, patients: Patients, top: float = 1.0) -> dict:
     if patients.count < 2:
         return measured(middle)
     deviation = np.sqrt(_ratio_variance(values, patients))
-    return measured(middle, *logit_interval(middle, deviation, quantile(patients.count), top))
+    return measured(middle, *logit_interval(middle, deviation, quantile(patients.count - 1), top))
 
 
 def _ratio_variance(values, patients: Patients) -> float:

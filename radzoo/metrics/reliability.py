@@ -115,7 +115,7 @@ def _slope(truth, score, patients):
 def _plus_minus(value, variance, patients, few):
     if patients.count < 2:
         return measured(value)
-    half = quantile(few) * np.sqrt(variance * patients.count / (patients.count - 1))
+    half = quantile(few - 1) * np.sqrt(variance * patients.count / (patients.count - 1))
     return measured(value, value - half, value + half)
 
 

@@ -14,8 +14,8 @@ from radzoo import report
 from radzoo.data import Index, Store, read_external
 from radzoo.data.index import name_rows
 from radzoo.errors import BadInput
-from radzoo.metrics import Recalibration, evaluate
 from radzoo.inference import load, raw_probability
+from radzoo.metrics import Recalibration, evaluate
 from radzoo.recipe import Recipe, from_json
 from radzoo.train.folder import read_csv, read_json, write_csv, write_json
 from radzoo.train.judge import apply, units
