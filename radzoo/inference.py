@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from radzoo import weights
-from radzoo.data import Store, as_stored, batches
+from radzoo.data import Store, as_stored, batches, settle_threads
 from radzoo.errors import BadInput
 from radzoo.features import load_classifier
 from radzoo.metrics import Recalibration, pool_units
@@ -25,6 +25,7 @@ def load(tag_or_run: str | os.PathLike) -> tuple[keras.Model, weights.Manifest]:
     Raises:
         BadInput: no such weights, no run folder, or files that do not belong together.
     """
+    settle_threads()  # a run that comes after it in the same process should be repeatable
     folder = Path(tag_or_run)
     if not folder.is_dir():
         return weights.load(tag_or_run)
