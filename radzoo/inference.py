@@ -33,6 +33,8 @@ def load(tag_or_run: str | os.PathLike) -> tuple[keras.Model, weights.Manifest]:
         if not (folder / name).is_file():
             raise BadInput(f"{folder} has no {name}: expected the folder of a finished run, or weights as model.tag")
     manifest = weights.read_manifest(folder / "manifest.json")
+    if "recalibration" not in manifest.metrics:
+        raise BadInput(f"{folder} was made by an earlier version of radzoo: run its recipe anew")
     try:
         return keras.models.load_model(folder / "model.keras"), manifest
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:  # Keras' words for a damaged file
@@ -80,7 +82,8 @@ def predict(
     if together:
         nobody, one = np.zeros_like(raw), np.zeros(len(raw))
         nobody[:, 0] = manifest.task == "multiclass"
-        raw = np.repeat(pool_units(nobody, raw, one, one, manifest.metrics["aggregate"]).probability, len(raw), 0)
+        pooled = pool_units(nobody, raw, one, one, manifest.metrics["aggregate"], task=manifest.task)
+        raw = np.repeat(pooled.probability, len(raw), 0)
     probability = Recalibration.from_json(manifest.metrics["recalibration"]).apply(raw)
     return _table(files, probability, manifest)
 

@@ -136,7 +136,9 @@ def test_another_hospital_is_looked_at_once(folded, other, tmp_path):
     assert len(raw) == 6 and 0 < min(raw.values()) < max(raw.values()) < 1
     for key in ("anew", "comparisons", "final", "best"):
         assert measured[key] == before[key]
-    radzoo.evaluate(run, other)  # the same look adds nothing
+    with pytest.raises(BadInput, match="keeps none"):
+        radzoo.evaluate(run, other, where="part == nowhere")
+    radzoo.evaluate(run, other, where="")  # the same look adds nothing
     assert len(list(run.glob("external-*.json"))) == 1
     radzoo.evaluate(run, other, where="part == test")  # a part of it is a second look
     assert [e["looks"] for e in fabricate.content(run, "metrics.json")["external"]] == [1, 2]
@@ -169,3 +171,22 @@ def test_test_index_is_the_same_as_evaluating_later(folded, other, tmp_path):
     assert both["external"] == later["external"]
     chosen = [next(r for r in each["rows"] if "external" in r)["external"][0] for each in (both, later)]
     assert chosen[0]["auc"]["value"] == pytest.approx(chosen[1]["auc"]["value"], abs=1e-6)
+
+
+def test_patients_of_arrays_are_nobody(tmp_path):
+    """`image 0` of one array file is not the patient `image 0` of another; and fractions go before the file's parts."""
+    rng = np.random.default_rng(0)
+    for name in ("here", "there"):
+        pictures = np.stack([fabricate.picture(("plain", "disc")[i % 2], rng) for i in range(48)])
+        parts = {"train": pictures[:30], "val": pictures[30:40], "test": pictures[40:]}
+        arrays = {f"{part}_images": images for part, images in parts.items()}
+        labels = {f"{part}_labels": np.arange(len(images)) % 2 for part, images in parts.items()}
+        np.savez(tmp_path / f"{name}.npz", **arrays, **labels)
+    recipe = fabricate.recipe(
+        tmp_path / "here.npz", tmp_path / "run", test_index=str(tmp_path / "there.npz"), ways=("finetune",), **ONCE
+    )  # whose data.patient names a column, as that of every recipe that ships does
+    run = radzoo.run(recipe)
+    assert run.metrics["external"][0]["images"] == 48
+    assert table(run.folder, "split.csv")["split"].value_counts().to_dict() == {
+        "train": 24, "validation": 12, "test": 12,
+    }  # fmt: skip

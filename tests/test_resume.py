@@ -179,6 +179,36 @@ def test_an_index_that_changed_is_refused(tmp_path):
         radzoo.resume(run)
 
 
+def test_other_weights_or_metadata_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("RADZOO_WEIGHTS", str(tmp_path))
+    fabricate.weights(tmp_path)
+    index = fabricate.pictures(tmp_path / "pictures", patients=24, images=1)
+    arguments = {"models": ("mobilenet_v2_tiny",), "weights": "tests", "ways": ("finetune",), **ONCE}
+    run = radzoo.run(fabricate.recipe(index, tmp_path / "run", **arguments)).folder
+    rows = fabricate.rows(index)
+    fabricate.table(index, [(*row[:5], "9", row[6]) for row in rows])
+    with pytest.raises(BadInput, match="the weights or the other columns of the index are not those"):
+        radzoo.resume(run)
+    fabricate.table(index, rows)
+    file = tmp_path / "mobilenet_v2_tiny.tests.safetensors"
+    kept = file.read_bytes()
+    file.write_bytes(kept[:-4] + b"\0\0\x80\x3f")
+    with pytest.raises(BadInput, match="the weights or the other columns of the index are not those"):
+        radzoo.resume(run)
+    file.write_bytes(kept)
+    radzoo.resume(run)
+
+
+def test_one_process_at_a_time(tmp_path):
+    from radzoo.train.folder import alone
+
+    with alone(tmp_path), pytest.raises(BadInput, match="another process is at work"), alone(tmp_path):
+        pass
+    with alone(tmp_path):
+        assert (tmp_path / ".lock").exists()
+    assert not list(tmp_path.iterdir())
+
+
 def test_no_run_folder_and_damaged_files_are_one_line(tmp_path):
     with pytest.raises(BadInput, match=r"has no recipe.json: expected the folder of a run"):
         radzoo.resume(tmp_path)

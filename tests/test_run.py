@@ -235,6 +235,9 @@ def test_folders_without_a_name_are_numbered(tmp_path, monkeypatch):
         ({"split": 20}, "fewer folds"),
         ({"threshold": "sensitivity 2"}, "sensitivity 2"),
         ({"unit": "study"}, "study"),
+        ({"unit": "patient", "label": ("kind",), "patient": "disc"}, "hold images of different classes"),
+        ({"scratch": Phase(epochs=1, learning_rate=1e-3, patience=0)}, "patience must be at least 1"),
+        ({"scratch": Phase(epochs=1, learning_rate=float("inf"))}, "learning rate must be a number"),
         ({"augment": Augment(crop=1.0)}, "parts of 1"),
         ({"augment": Augment(noise=-0.1)}, "from 0 on"),
         ({"augment": Augment(flip=True), "label": ("laterality",), "classes": ()}, "no column 'laterality'"),
@@ -387,7 +390,7 @@ def test_what_was_applied_is_recorded_per_image(run):
     """Every image has its row in images.csv; no file is named there."""
     images = pd.read_csv(run / "images.csv")
     assert list(images.columns) == [
-        "row", "digest", "modality", "spacing_mm", "spacing_source", "burnt_in", "applied",
+        "row", "digest", "content", "modality", "spacing_mm", "spacing_source", "burnt_in", "applied",
     ]  # fmt: skip
     assert len(images) == 64 and set(images["applied"]) == {"scale 1/255"} and images["digest"].is_unique
     assert ".png" not in (run / "images.csv").read_text()

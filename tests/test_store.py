@@ -102,10 +102,14 @@ def test_missing_files_are_counted(store, tmp_path):
 
 def test_what_was_applied_is_kept_beside_the_image(store, tmp_path):
     (key,) = store.add(write(tmp_path, ["a.png"], size=(20, 30)), progress=False)
-    assert store.facts(key) == {
+    facts = store.facts(key)
+    content, other = facts.pop("content"), Store(Input(shape=(9, 9, 1)), tmp_path / "other")
+    assert facts == {
         "modality": None, "spacing_mm": None, "spacing_source": None, "burnt_in": None,
         "applied": ["scale 1/255"], "size": [20, 30],
     }  # fmt: skip
+    (again,) = other.add([tmp_path / "a.png"], progress=False)
+    assert other.facts(again)["content"] == content  # whatever the network's input
 
 
 def test_bad_images_are_counted_and_good_ones_kept(store, tmp_path, capsys):

@@ -86,7 +86,9 @@ def _next(table, out: Path, kinds) -> list[str]:
     if len(mixed) > 1:
         lines.append(f'  all of them: --data.where "{" and ".join(where for _, _, where in mixed)}"')
     fields = {"index": out, "image": "file", "label": "label" if "label" in table else "COLUMN"}
-    fields |= {name: name for name in ("patient", "split") if name in table}
+    fields["patient"] = "patient" if "patient" in table else "None"
+    if "split" in table:
+        fields["split"] = "split"
     values = sorted(set(table.get("label", ())))
     if not values:
         lines.append("There is no label yet: add a column to the index.")

@@ -66,7 +66,7 @@ def evaluate(
         patient: column that tells patients apart.
         study: column that tells studies apart.
         positive: the value of a binary label that counts as positive.
-        where: rows to keep, such as `view == PA`; the filter of the run is not applied.
+        where: rows to keep, such as `view == PA`; by default the filter of the run, and '' keeps all.
     """
     start_keras()
     _say(

@@ -55,7 +55,7 @@ def from_npz(file: Path, data: Data) -> tuple[pd.DataFrame, Data]:
     columns = data.label if len(data.label) == width else tuple(f"label_{i}" for i in range(width))
     cells = pd.DataFrame(labels.astype(str), columns=list(columns), dtype=str)
     cells["image"] = [f"{file.absolute()}#{p}_images/{i}" for p in parts for i in range(counts[p])]
-    if len(parts) > 1 and not isinstance(data.split, int):
+    if len(parts) > 1 and (data.split is None or isinstance(data.split, str)):
         cells["split"] = [p for p in parts for _ in range(counts[p])]
         data = replace(data, split="split")
     label = columns if data.label == Data().label else data.label

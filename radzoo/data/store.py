@@ -18,7 +18,7 @@ from radzoo.errors import BadInput
 from radzoo.images import arrays, read
 from radzoo.images.input import Input
 
-FORMAT = 2  # counts up when the same file would be decoded to other pixels
+FORMAT = 3  # counts up when the same file would be decoded to other pixels
 WHITE = 65535
 FACTS = ("modality", "spacing_mm", "spacing_source", "burnt_in", "applied")  # of `Pixels`, kept beside the array
 THREADS = 2
@@ -95,7 +95,8 @@ class Store:
         return np.load(self._path(key)).astype("float32") / np.float32(WHITE)
 
     def facts(self, key: str) -> dict:
-        """`modality`, `spacing_mm`, `spacing_source`, `burnt_in`, `applied` (as `Pixels`), and `size` `[h, w]`."""
+        """`modality`, `spacing_mm`, `spacing_source`, `burnt_in`, `applied` (as `Pixels`), `size` `[h, w]`, and
+        `content`, a hash of the decoded pixels before they are fitted to a network."""
         return json.loads(self._path(key).with_suffix(".json").read_text(encoding="utf-8"))
 
     def _path(self, key: str) -> Path:
@@ -111,6 +112,7 @@ class Store:
     def _write(self, key: str, image: np.ndarray, pixels) -> None:
         path = self._path(key)
         facts = {name: getattr(pixels, name) for name in FACTS} | {"size": pixels.values.shape[:2]}
+        facts["content"] = hashlib.sha256(np.round(pixels.values * WHITE).astype("uint16").tobytes()).hexdigest()
         content = io.BytesIO()  # written by Python, which reports a full disk; ndarray.tofile may not
         np.save(content, np.round(image * WHITE).astype("uint16"))
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,6 @@ Headers are read, pixels are not. Patients and studies appear as keys (`radzoo.d
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 from collections import Counter, defaultdict
@@ -57,7 +56,7 @@ def survey(folder: str | os.PathLike, *, label: str | None = None, progress: boo
     images = _looked_at(files, left_out, progress)
     images = sorted(images, key=lambda image: image["file"])
     about_labels: list[str] = []
-    images = _without_copies(_classes(images, folder, label, about_labels), left_out)
+    images = _without_copies(_classes(images, folder, label, about_labels), left_out, folder)
     if not images:
         reasons = Counter(reason for _, reason in left_out).most_common(3)
         found = "; ".join(f"{count}: {reason}" for reason, count in reasons) or "it is empty"
@@ -97,14 +96,29 @@ def _walk(folder: str) -> tuple[list[str], list[tuple[str, str]]]:
     return files, left_out
 
 
+class NoKeys(Exception):
+    """There is no secret to make keys with."""
+
+
 def _looked_at(files: list[str], left_out: list[tuple[str, str]], progress: bool) -> list[dict]:
     from tqdm import tqdm
 
-    keys = functools.cache(Keys)  # no secret is made for a folder without DICOM
+    made = []
+
+    def keys() -> Keys:  # no secret is made for a folder without DICOM
+        if not made:
+            try:
+                made.append(Keys())
+            except BadInput as error:  # no fault of the file that is looked at
+                raise NoKeys(str(error)) from None
+        return made[0]
+
     images = []
     for path in tqdm(files, "files", file=sys.stderr, disable=not progress):
         try:
             images.append({"file": path, **look(path, keys)})
+        except NoKeys as error:
+            raise BadInput(str(error)) from None
         except BadInput as error:
             left_out.append((path, str(error)))
         except FileNotFoundError:
@@ -152,7 +166,7 @@ def _classes(images: list[dict], folder: str, label: str | None, notes: list[str
     return [{**image, "label": name} for image, name in zip(images, names, strict=True)]
 
 
-def _without_copies(images: list[dict], left_out: list[tuple[str, str]]) -> list[dict]:
+def _without_copies(images: list[dict], left_out: list[tuple[str, str]], folder: str) -> list[dict]:
     """One image of those with the same bytes; none where they lie in the folders of several classes."""
     sizes = Counter(image["_size"] for image in images)
     copies = defaultdict(list)
@@ -161,11 +175,12 @@ def _without_copies(images: list[dict], left_out: list[tuple[str, str]]) -> list
             copies[digest(image["file"])].append(image)
     gone = {}
     for first, *others in copies.values():
+        names = [os.path.relpath(image["file"], folder) for image in (first, *others)]
         if len({image.get("label") for image in (first, *others)}) > 1:
-            gone |= {first["file"]: f"the same bytes have another label too: {others[0]['file']}"}
-            gone |= {image["file"]: f"the same bytes have another label too: {first['file']}" for image in others}
+            gone |= {first["file"]: f"the same bytes have another label too: {names[1]}"}
+            gone |= {image["file"]: f"the same bytes have another label too: {names[0]}" for image in others}
         else:
-            gone |= {image["file"]: f"the same bytes as: {first['file']}" for image in others}
+            gone |= {image["file"]: f"the same bytes as: {names[0]}" for image in others}
     left_out += gone.items()
     return [image for image in images if image["file"] not in gone]
 

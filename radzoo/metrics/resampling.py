@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BLOCK = 1 << 18  # weights at a time: two megabytes of floats stay in the cache, whatever the number of units
+BLOCK = 1 << 16  # weights at a time: half a megabyte of floats stays in the cache, whatever the number of units
 DELETED = 1000  # more patients than this are left out in groups
 
 

@@ -64,8 +64,14 @@ def context(run, pictures) -> dict:
         "learning": _learning(run),
         "gallery": cases.gallery(run, test, pictures),
         "weights": _weights(run.environment["weights"]),
-        "recipe": json.dumps(run.recipe, indent=2, ensure_ascii=False),
+        "recipe": json.dumps(_without_folders(run.recipe), indent=2, ensure_ascii=False),
     }
+
+
+def _without_folders(recipe: dict) -> dict:
+    """The page is passed on: where the user keeps the files is not for its readers."""
+    data = {key: Path(v).name if key in ("index", "test_index") and v else v for key, v in recipe["data"].items()}
+    return recipe | {"data": data, "out": recipe["out"] and Path(recipe["out"]).name}
 
 
 def _rows(run):

@@ -71,7 +71,7 @@ def tested(run, row) -> SimpleNamespace | None:
         return None
     images = run.split[run.split["unit"].isin(table["unit"])]
     labels = images.iloc[:, 5 : 5 + k].to_numpy(float)
-    pooled = pool_units(labels, labels, images["unit"].to_numpy(), images["patient"].to_numpy(), "max")
+    pooled = pool_units(labels, labels, images["unit"].to_numpy(), images["patient"].to_numpy(), "max", task=run.task)
     names = images["unit"].to_numpy()[pooled.first]
     truth = pd.DataFrame(pooled.truth, index=names).loc[table["unit"]]
     rows = images.groupby("unit")["row"].agg(list)

@@ -16,8 +16,9 @@ from radzoo.data.index import name_rows
 from radzoo.errors import BadInput
 from radzoo.inference import load, raw_probability
 from radzoo.metrics import Recalibration, evaluate
-from radzoo.recipe import Recipe, from_json
-from radzoo.train.folder import read_csv, read_json, write_csv, write_json
+from radzoo.recipe import Data, Recipe, from_json
+from radzoo.train.fit import say
+from radzoo.train.folder import alone, read_csv, read_json, write_csv, write_json
 from radzoo.train.judge import apply, units
 from radzoo.train.outcome import external_files, with_external
 from radzoo.train.tables import columns
@@ -28,7 +29,12 @@ class Apart:
     """What an external index must not share with the run: its patients (where they are known) and its pixels."""
 
     patients: object
-    digests: object
+    contents: object
+
+
+def known_patients(data: Data, index: str, patients) -> list[str]:
+    """The patients of an index; none where each image was made one of its own, for those mean nothing elsewhere."""
+    return [] if data.patient is None or index.lower().endswith(".npz") else list(patients)
 
 
 def evaluate_run(
@@ -37,7 +43,7 @@ def evaluate_run(
     """Tries the finished run's model on the images of another index, with its weights and threshold as they are.
 
     The predictions and numbers stay in the run folder, whose report gets a column for them. Columns that are not named
-    are called as in the run's own index.
+    are called as in the run's own index; `where` is the run's own filter unless one is given, and "" is none.
 
     Returns:
         The run folder and the content of its `metrics.json`.
@@ -49,11 +55,14 @@ def evaluate_run(
     recipe = from_json({key: value for key, value in read_json(folder, "recipe.json").items() if key != "name"})
     named = {"image": image, "label": label, "patient": patient, "study": study, "positive": positive}
     named = {key: value for key, value in named.items() if value is not None}
-    data = dataclasses.replace(recipe.data, where=where, **named)
-    look(folder, dataclasses.replace(recipe, data=data), tuple(measured["classes"]), str(index))
-    measured = with_external(folder, measured)
-    write_json(folder / "metrics.json", measured)
-    report.write(folder)
+    if where is not None:
+        named["where"] = where or None
+    data = dataclasses.replace(recipe.data, **named)
+    with alone(folder):
+        look(folder, dataclasses.replace(recipe, data=data), tuple(measured["classes"]), str(index))
+        measured = with_external(folder, measured)
+        write_json(folder / "metrics.json", measured)
+        report.write(folder)
     return folder, measured
 
 
@@ -66,14 +75,15 @@ def read_other(recipe: Recipe, classes, index: str, store: Store, apart: Apart) 
     other = read_external(recipe.data, index, classes, recipe.task, recipe.unit)
     keys = np.array(store.add(other.table["path"]))
     name = Path(index).name
-    same = other.table["patient"].isin(set(apart.patients)).to_numpy()
+    theirs = known_patients(recipe.data, index, other.table["patient"])
+    same = other.table["patient"].isin(set(apart.patients) & set(theirs)).to_numpy()
     if same.any():
         raise BadInput(
             f"{other.table['patient'][same].nunique()} patients of {name} are patients of the run too, in "
             f"{name_rows(other.table, np.flatnonzero(same))}: leave them out, or if they only happen to have the same "
             "number, put the hospital's name before it"
         )
-    same = np.isin(store.digests(keys), list(apart.digests))
+    same = np.isin([store.facts(key)["content"] for key in keys], list(apart.contents))
     if same.any():
         raise BadInput(
             f"{same.sum()} images of {name} are images of the run too, in "
@@ -86,14 +96,15 @@ def look(folder: Path, recipe: Recipe, classes, index: str) -> None:
     """Predicts, measures, and writes `external-N.json` and `external-N.csv`; a second look at the same adds nothing."""
     model, manifest = load(folder)
     store = Store(manifest.input)
-    patients = read_csv(folder, "split.csv")["patient"] if recipe.data.patient else ()
-    apart = Apart(patients, read_csv(folder, "images.csv")["digest"])
+    patients = known_patients(recipe.data, recipe.data.index, read_csv(folder, "split.csv")["patient"])
+    apart = Apart(patients, read_csv(folder, "images.csv")["content"])
     other, keys = read_other(recipe, classes, index, store, apart)
-    digests = np.array(store.digests(keys))
-    before = [set(read_csv(folder, f"{path.stem}.csv")["digest"]) for path in external_files(folder)]
-    seen = [number for number, images in enumerate(before, 1) if images == set(digests)]
+    contents = [store.facts(key)["content"] for key in keys]
+    before = [read_csv(folder, f"{path.stem}.csv") for path in external_files(folder)]
     labels = columns(other.classes, other.labels.astype(int)).add_prefix("label ")
-    if seen and _same_labels(folder, seen[-1], digests, labels):
+    table = pd.concat([other.table[["row", "patient", "unit"]].assign(content=contents), labels], axis=1)
+    if any(_same(table, earlier) for earlier in before):
+        say(f"{Path(index).name}: these images were tried before, and the numbers of then stand")
         return
     here = np.arange(len(keys))
     raw = raw_probability(folder, model, store, keys, recipe.batch)
@@ -106,22 +117,23 @@ def look(folder: Path, recipe: Recipe, classes, index: str) -> None:
         bootstrap=recipe.bootstrap, seed=recipe.seed,
     )  # fmt: skip
     number = len(before) + 1
-    table = other.table[["row", "patient", "unit"]].assign(digest=digests)
     each = apply(dataclasses.replace(pooled, raw=raw), judged.recalibration, judged.thresholds).probability
-    write_csv(folder / f"external-{number}.csv", pd.concat([table, labels, columns(other.classes, each)], axis=1))
+    write_csv(folder / f"external-{number}.csv", pd.concat([table, columns(other.classes, each)], axis=1))
     write_json(
         folder / f"external-{number}.json",
         {
             "name": Path(index).name, "date": datetime.date.today().isoformat(),
-            "looks": 1 + sum(bool(images & set(digests)) for images in before),
+            "looks": 1 + sum(int(earlier["content"].isin(contents).any()) for earlier in before),
             "images": len(keys), "patients": int(other.table["patient"].nunique()), "notes": list(other.notes),
             "evaluation": evaluation,
         },
     )  # fmt: skip
 
 
-def _same_labels(folder: Path, number: int, digests, labels: pd.DataFrame) -> bool:
-    """Whether an earlier look had these images with these labels: its numbers then stand."""
-    kept = read_csv(folder, f"external-{number}.csv")
-    now = labels.astype(str).assign(digest=digests).sort_values("digest", ignore_index=True)
-    return now.equals(kept[[*now.columns]].sort_values("digest", ignore_index=True))
+def _same(table: pd.DataFrame, earlier: pd.DataFrame) -> bool:
+    """Whether an earlier look had the same images, labels, patients and units, in whatever order."""
+    names = [name for name in table if name != "row"]
+    if not set(names) <= set(earlier):
+        return False
+    one, two = (each[names].astype(str).sort_values(names, ignore_index=True) for each in (table, earlier))
+    return one.equals(two)

@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pandas as pd
+from filelock import FileLock, Timeout
 
 from radzoo.atomic import replacing
 from radzoo.errors import BadInput
@@ -53,11 +54,27 @@ def new_folder(out: str | None, name: str, *, texts: dict[str, object], tables: 
 
 
 @contextmanager
+def alone(folder: Path):
+    """No other process may write into a run folder at the same time."""
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise BadInput(f"another process is at work in {folder}: wait for it, or stop it") from None
+    try:
+        yield
+    finally:
+        (folder / ".lock").unlink(missing_ok=True)
+        lock.release()
+
+
+@contextmanager
 def in_folder(folder: Path):
     """What goes wrong from here on leaves a folder behind: the message says where, and how to go on."""
     resume = f"radzoo run --resume {shlex.quote(str(folder))}"
     try:
-        yield
+        with alone(folder):
+            yield
     except BadInput as error:
         raise BadInput(f"{error}; what was finished is in {folder}, and `{resume}` goes on from there") from None
     except KeyboardInterrupt:

@@ -13,6 +13,7 @@ from radzoo.metrics import Recalibration, evaluate, pool_units, recalibrate, thr
 from radzoo.recipe import Recipe
 
 PARTS = ("validation", "test")
+CONSTANT = "says the same for every image"
 
 
 @dataclass
@@ -60,7 +61,7 @@ def judge(recipe: Recipe, index: Index, fold, raw: dict[str, np.ndarray], consta
     pooled = {part: units(recipe, index, parts(index, fold)[part], values) for part, values in raw.items()}
     guide, k = pooled["validation"], len(index.classes)
     if constant:
-        fixed = Recalibration(task=index.task, intercept=(0.0,) * k, slope=(1.0,) * k)
+        fixed = Recalibration(task=index.task, intercept=(0.0,) * k, slope=(1.0,) * k, note=CONSTANT)
         thresholds = (0.5,) * k
     else:
         fixed = recalibrate(guide.truth, guide.raw, index.task)
@@ -73,7 +74,12 @@ def units(recipe: Recipe, index: Index, here: np.ndarray, raw: np.ndarray) -> Ju
     """The units of the images in `here`, nothing recalibrated yet."""
     table = index.table.iloc[here]
     pooled = pool_units(
-        index.labels[here], raw, table["unit"].to_numpy(), table["patient"].to_numpy(), recipe.aggregate
+        index.labels[here],
+        raw,
+        table["unit"].to_numpy(),
+        table["patient"].to_numpy(),
+        recipe.aggregate,
+        task=index.task,
     )
     none = Recalibration(task=index.task, intercept=(), slope=())
     return Judged(here[pooled.first], pooled.truth, pooled.probability, pooled.probability, pooled.patients, (), none)
@@ -95,9 +101,10 @@ def row(recipe: Recipe, index: Index, answers: Answers, judged: dict[int, dict[s
 def measure(recipe: Recipe, index: Index, judged: dict[int, dict[str, Judged]], part: str) -> dict:
     """`metrics.evaluate` on one part of all folds together; each unit is called by the threshold of its own fold."""
     together = pooled(judged, part)
+    constant = all(each[part].recalibration.note == CONSTANT for each in judged.values())
     return evaluate(
         together["truth"], together["probability"], together["patients"], task=index.task, classes=index.classes,
-        thresholds=together["thresholds"], rule=recipe.threshold, raw=together["raw"],
+        thresholds=together["thresholds"], rule=None if constant else recipe.threshold, raw=together["raw"],
         folds=together["folds"] if len(folds(index)) > 1 else None, bootstrap=recipe.bootstrap, seed=recipe.seed,
     )  # fmt: skip
 

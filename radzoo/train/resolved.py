@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from pathlib import Path
+
+import pandas as pd
 
 from radzoo import registry
 from radzoo.data import Index
@@ -36,8 +39,10 @@ def resolved(recipe: Recipe, overrides: dict) -> Recipe:
         raise BadInput(f"size {recipe.size} came, expected the side of the square input in pixels")
     read_rule(recipe.threshold)
     _check_augment(recipe.augment)
-    if min(phase.learning_rate for phase in (*recipe.phases, recipe.scratch)) <= 0:
-        raise BadInput("each learning rate must be above 0")
+    if not all(0 < phase.learning_rate < math.inf for phase in (*recipe.phases, recipe.scratch)):
+        raise BadInput("each learning rate must be a number above 0")
+    if min(phase.patience for phase in (*recipe.phases, recipe.scratch)) < 1:
+        raise BadInput("patience must be at least 1: so many epochs that are no better end a phase")
     if not recipe.phases or min(phase.epochs for phase in (*recipe.phases, recipe.scratch)) < 1:
         raise BadInput("a recipe needs at least one phase, and each phase (scratch too) at least one epoch")
     data = dataclasses.replace(
@@ -52,6 +57,18 @@ def check_flip(recipe: Recipe, index: Index) -> None:
         raise BadInput(
             f"--augment.flip mirrors left and right, but the label ({', '.join(recipe.data.label)}) tells sides apart: "
             "leave flips off"
+        )
+
+
+def check_units(recipe: Recipe, index: Index) -> None:
+    """A study or patient whose images show different classes has no class."""
+    if index.task != "multiclass" or recipe.unit == "image":
+        return
+    several = pd.DataFrame(index.labels).groupby(index.table["unit"].to_numpy()).max().sum(axis=1) > 1
+    if several.any():
+        raise BadInput(
+            f"{several.sum()} of {len(several)} {recipe.unit} units hold images of different classes: pass "
+            "--unit image, or correct the labels"
         )
 
 

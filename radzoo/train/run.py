@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 import time
 from dataclasses import dataclass
@@ -20,12 +21,13 @@ from radzoo.errors import BadInput
 from radzoo.images import Input
 from radzoo.metrics import auc
 from radzoo.recipe import Recipe, from_json
-from radzoo.train.external import Apart, evaluate_run, look, read_other
+from radzoo.train.external import Apart, evaluate_run, known_patients, look, read_other
+from radzoo.train.fit import say
 from radzoo.train.folder import environment, in_folder, new_folder, read_csv, read_json, write_json
 from radzoo.train.jobs import Job, Outcome, View, do, network, planned
 from radzoo.train.judge import Judged, judge
 from radzoo.train.outcome import answers_of, baseline_answers, is_best, metrics, with_external
-from radzoo.train.resolved import check_flip, resolved
+from radzoo.train.resolved import check_flip, check_units, resolved
 from radzoo.train.tables import images_table, publish, split_table, write_manifest, write_tables
 
 WITHOUT_WEIGHTS = Input(shape=(224, 224, 3), mean=(0.5,), std=(0.25,))
@@ -65,6 +67,7 @@ def run(recipe: Recipe, *, name: str = "run", **overrides) -> Run:
     index, views = _prepared(recipe)
     recipe = dataclasses.replace(recipe, task=index.task)
     began = environment(recipe.seed) | {"repeatable": repeatable and recipe.jit != "on", "resumed": 0}
+    began["began_with"] = _began_with(recipe, index)
     first = views[recipe.models[0]]
     folder = new_folder(
         recipe.out,
@@ -72,7 +75,8 @@ def run(recipe: Recipe, *, name: str = "run", **overrides) -> Run:
         texts={"recipe.json": {"name": name, **dataclasses.asdict(recipe)}, "environment.json": began},
         tables={"split.csv": split_table(index), "images.csv": images_table(index, first)},
     )
-    return _go(folder, recipe, index, views)
+    with in_folder(folder):
+        return _go(folder, recipe, index, views)
 
 
 def resume(folder: str | Path) -> Run:
@@ -87,13 +91,17 @@ def resume(folder: str | Path) -> Run:
     kept = read_json(folder, "recipe.json")
     recipe = from_json({key: value for key, value in kept.items() if key != "name"})
     repeatable = settle_threads()
-    sweep(folder)
     index, views = _prepared(recipe)
-    _check_unchanged(folder, index)
-    began = read_json(folder, "environment.json")
-    began |= {"repeatable": began["repeatable"] and repeatable, "resumed": began["resumed"] + 1}
-    write_json(folder / "environment.json", began)
-    return _go(folder, recipe, index, views)
+    _check_unchanged(folder, recipe, index)
+    with in_folder(folder):
+        sweep(folder)
+        began, now = read_json(folder, "environment.json"), environment(recipe.seed)
+        same = all(began[name] == now[name] for name in ("versions", "device", "backend", "cores"))
+        if not same:
+            say("the machine or its versions are not those that this run began with: the numbers may differ a little")
+        began |= {"repeatable": began["repeatable"] and repeatable and same, "resumed": began["resumed"] + 1}
+        write_json(folder / "environment.json", began)
+        return _go(folder, recipe, index, views)
 
 
 def evaluate(run: str | Path, index: str | Path, **columns) -> Run:
@@ -104,20 +112,19 @@ def evaluate(run: str | Path, index: str | Path, **columns) -> Run:
 def _go(folder: Path, recipe: Recipe, index: Index, views: dict[str, View]) -> Run:
     """Trains what is not trained yet, and evaluates all."""
     start = time.perf_counter()
-    with in_folder(folder):
-        outcomes = [do(folder, recipe, index, job, views[job.model]) for job in planned(recipe, index)]
-        others = baseline_answers(recipe, index, views[recipe.models[0]])
-        measured, judged = metrics(recipe, index, answers_of(outcomes), others)
-        measured, outcomes = _chosen(folder, recipe, index, views, outcomes, measured, judged)
-        write_tables(folder, index, outcomes, {each: judged[each] for each in judged if each[0]})
-        if recipe.data.test_index is not None:
-            look(folder, recipe, index.classes, recipe.data.test_index)
-        measured = with_external(folder, measured)
-        write_json(folder / "metrics.json", measured)
-        began = read_json(folder, "environment.json")
-        spent = {"minutes": round((time.perf_counter() - start) / 60, 2), **_weights_and_xla(outcomes)}
-        write_json(folder / "environment.json", began | spent)
-        report.write(folder, lambda row: _picture(views[measured["best"]["model"]], index, row))
+    outcomes = [do(folder, recipe, index, job, views[job.model]) for job in planned(recipe, index)]
+    others = baseline_answers(recipe, index, views[recipe.models[0]])
+    measured, judged = metrics(recipe, index, answers_of(outcomes), others)
+    measured, outcomes = _chosen(folder, recipe, index, views, outcomes, measured, judged)
+    write_tables(folder, index, outcomes, {each: judged[each] for each in judged if each[0]})
+    if recipe.data.test_index is not None:
+        look(folder, recipe, index.classes, recipe.data.test_index)
+    measured = with_external(folder, measured)
+    write_json(folder / "metrics.json", measured)
+    began = read_json(folder, "environment.json")
+    spent = {"minutes": round((time.perf_counter() - start) / 60, 2), **_weights_and_xla(outcomes)}
+    write_json(folder / "environment.json", began | spent)
+    report.write(folder, lambda row: _picture(views[measured["best"]["model"]], index, row))
     return Run(folder, measured)
 
 
@@ -156,6 +163,7 @@ def _prepared(recipe: Recipe) -> tuple[Index, dict[str, View]]:
     specs = {model: _spec(recipe, model) for model in recipe.models}
     index = read_index(recipe.data, recipe.task, recipe.unit)
     check_flip(recipe, index)
+    check_units(recipe, index)
     views = {}
     for model, spec in specs.items():
         store = Store(spec)
@@ -163,7 +171,8 @@ def _prepared(recipe: Recipe) -> tuple[Index, dict[str, View]]:
     first = views[recipe.models[0]]
     index = assign_splits(index, first.store.digests(first.keys), recipe.data, recipe.seed)
     if recipe.data.test_index is not None:
-        apart = Apart(index.table["patient"] if recipe.data.patient else (), index.table["digest"])
+        contents = [first.store.facts(key)["content"] for key in first.keys]
+        apart = Apart(known_patients(recipe.data, recipe.data.index, index.table["patient"]), contents)
         read_other(recipe, index.classes, recipe.data.test_index, first.store, apart)
     for model, spec in specs.items():
         network(recipe, index, model, spec, recipe.weights)
@@ -189,7 +198,7 @@ def _spec(recipe: Recipe, model: str) -> Input:
     return dataclasses.replace(spec, shape=(*size, spec.shape[-1]), window=window)
 
 
-def _check_unchanged(folder: Path, index: Index) -> None:
+def _check_unchanged(folder: Path, recipe: Recipe, index: Index) -> None:
     now = pd.read_csv(io.StringIO(split_table(index).to_csv(index=False)), dtype=str, keep_default_na=False)
     same = now.equals(read_csv(folder, "split.csv"))
     if not same or list(index.table["digest"]) != list(read_csv(folder, "images.csv")["digest"]):
@@ -197,6 +206,21 @@ def _check_unchanged(folder: Path, index: Index) -> None:
             f"the index, its images or its labels changed since the run in {folder} began: put them back as they were, "
             "or start a new run"
         )
+    if read_json(folder, "environment.json").get("began_with") != _began_with(recipe, index):
+        raise BadInput(
+            f"the weights or the other columns of the index are not those that the run in {folder} began with: put "
+            "them back, or start a new run"
+        )
+
+
+def _began_with(recipe: Recipe, index: Index) -> dict:
+    """Hashes of what a run depends on besides images and labels: weights, and metadata for their baseline."""
+    found = {model: weights.find(recipe.weights, model) for model in recipe.models if recipe.weights}
+    cells = index.metadata.to_csv(index=False).encode()
+    return {
+        "weights": {model: weights.file_hash(weights.resolve(manifest)[0]) for model, manifest in found.items()},
+        "metadata": hashlib.sha256(cells).hexdigest(),
+    }
 
 
 def _weights_and_xla(outcomes: list[Outcome]) -> dict:

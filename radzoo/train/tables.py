@@ -30,12 +30,16 @@ def split_table(index: Index) -> pd.DataFrame:
 
 
 def images_table(index: Index, view: View) -> pd.DataFrame:
-    """What each image was and what was applied to it; `digest` is that of its pixels, and no file is named."""
+    """What each image was and what was applied to it; no file is named.
+
+    `digest` is that of the pixels that the first model gets, `content` that of the decoded image.
+    """
     facts = [view.store.facts(key) for key in view.keys]
     return pd.DataFrame(
         {
             "row": index.table["row"].to_numpy(),
             "digest": index.table["digest"].to_numpy(),
+            "content": [each["content"] for each in facts],
             "modality": [each["modality"] for each in facts],
             "spacing_mm": ["" if each["spacing_mm"] is None else "{:g} {:g}".format(*each["spacing_mm"])
                            for each in facts],

@@ -7,12 +7,14 @@ headers hold the patient's data.
 from __future__ import annotations
 
 import os
+import re
 
 from radzoo.errors import BadInput
 from radzoo.images import intensity
 from radzoo.images.dicom import chain, colour, decode, header, spacing
 from radzoo.images.pixels import Pixels
 
+CODE = re.compile(r"[A-Z0-9_ ]{1,16}")  # PS3.5, value representation CS
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # and its family, which continues with a point
 
 
@@ -39,7 +41,8 @@ def read(path: str | os.PathLike, window="header") -> Pixels:
 
 
 def _shown(dataset, stored, photometric: str, window) -> Pixels:
-    modality = header.text(dataset, "Modality") or None
+    modality = header.text(dataset, "Modality")
+    modality = modality if CODE.fullmatch(modality) else None  # free text may hold anything
     if photometric.startswith("MONOCHROME"):
         values, steps = chain.grey(dataset, stored, modality, window)
     else:
