@@ -97,7 +97,10 @@ def look(folder: Path, recipe: Recipe, classes, index: str) -> None:
     model, manifest = load(folder)
     store = Store(manifest.input)
     patients = known_patients(recipe.data, recipe.data.index, read_csv(folder, "split.csv")["patient"])
-    apart = Apart(patients, read_csv(folder, "images.csv")["content"])
+    images = read_csv(folder, "images.csv")
+    if "content" not in images:
+        raise BadInput(f"{folder} was made by an earlier version of radzoo: run its recipe anew")
+    apart = Apart(patients, images["content"])
     other, keys = read_other(recipe, classes, index, store, apart)
     contents = [store.facts(key)["content"] for key in keys]
     before = [read_csv(folder, f"{path.stem}.csv") for path in external_files(folder)]
