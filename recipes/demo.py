@@ -5,7 +5,7 @@ on phantoms with *other* findings (`recipes/phantom_pretraining.py`) is transfer
 by fine-tuning, beside training from scratch on the same images.
 
 Expect   test AUC .86 (95 % CI .76 to .92) fine-tuned, .82 (.72 to .89) by fixed features, .50 (.41 to .58) from
-         scratch, on 139 phantoms; under two minutes on two cores
+         scratch, on 139 phantoms; two and a half minutes on two cores
 
 Run      radzoo run demo
 """
