@@ -1,6 +1,7 @@
 """Settings of the whole suite: no GPU, quiet TensorFlow, a cache of its own, real data only where it is named."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,21 @@ def real_data() -> Path:
 def real_weights() -> Path:
     """The folder of real pretrained weights, `RADZOO_WEIGHTS`."""
     return _folder("RADZOO_WEIGHTS")
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys):
+    """`cli("list", …)` gives `(exit code, standard output, standard error)`."""
+
+    from radzoo.__main__ import main
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["radzoo", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        return code, *capsys.readouterr()
+
+    return call

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import radzoo
-import radzoo.__main__ as command_line
 
 RECIPE = """'''A recipe for tests.'''
 from radzoo import Data, Phase, Recipe
@@ -20,22 +19,6 @@ RECIPE = Recipe(models=("mobilenet_v2_tiny",), weights=None, size=32, batch=8, b
                 data=Data(index="", image="file", patient="patient", split=(0.5, 0.25, 0.25)),
                 phases=(Phase(epochs=1, learning_rate=1e-2, freeze_below="head"),))
 """
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys):
-    """`cli("list", …)` gives `(exit code, standard output, standard error)`."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["radzoo", *map(str, arguments)])
-        code = 0
-        try:
-            command_line.main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, *capsys.readouterr()
-
-    return call
 
 
 @pytest.fixture

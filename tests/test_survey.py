@@ -5,7 +5,6 @@ import hmac
 import os
 import random
 import re
-import sys
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,6 @@ import pandas as pd
 import pydicom
 import pytest
 
-import radzoo.__main__ as command_line
 from radzoo.data import read_index
 from radzoo.data.keys import Keys
 from radzoo.data.kinds import view
@@ -49,22 +47,6 @@ def folder(tmp_path):
     path = tmp_path / "images"
     path.mkdir()
     return path
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys):
-    """`cli("index", …)` gives `(exit code, standard output, standard error)`."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["radzoo", *map(str, arguments)])
-        code = 0
-        try:
-            command_line.main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, *capsys.readouterr()
-
-    return call
 
 
 def dicom(path: Path, **attributes) -> Path:

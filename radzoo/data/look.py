@@ -66,5 +66,6 @@ def _picture(path: str, head: bytes, size: int) -> dict:
 
 
 def digest(path: str) -> str:
+    """The sha256 of a file's bytes, which tells copies."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
