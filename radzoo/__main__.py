@@ -9,7 +9,7 @@ import errno
 import os
 import sys
 
-from radzoo.commands import index, models, runs, weights
+from radzoo.commands import compare, index, models, runs, weights
 from radzoo.commands.parsing import deferred, parse
 from radzoo.errors import BadInput
 from radzoo.registry import suggest
@@ -23,6 +23,8 @@ HELP = """usage: radzoo COMMAND ...
   run RECIPE [--field ...]  run a recipe (a name or a .py file); `radzoo run RECIPE --help` lists its fields
   run --resume RUN          go on with a run that was interrupted
   evaluate RUN INDEX        the model of a finished run on another hospital's images, as a column of its report
+  compare RUN RUN...        finished runs on the same test patients, pair by pair, as a table and a page
+  ensemble RUN RUN...       the networks of several runs as one run
   predict RUN FILES...      the model of a finished run on new images, as CSV
   weights list|describe|fetch|verify|import
 
@@ -35,6 +37,8 @@ COMMANDS = {
     "index": index.index,
     "evaluate": runs.evaluate,
     "predict": runs.predict,
+    "compare": compare.compare,
+    "ensemble": runs.ensemble,
 }
 
 

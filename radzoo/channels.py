@@ -1,7 +1,10 @@
-"""Grey into RGB: how a one-channel image enters a network whose weights know three channels.
+"""Grey into RGB: how grey images enter a network whose weights know three channels.
 
 A grey image of 0..1 is normalised with scalars, the means over RGB of the weights' `mean` and `std`; what differs from
 the per-channel normalisation that the weights were trained with is made up for inside the network, exactly.
+
+Three windows of one CT image (`windows`), or three images of one patient (`phases`), stand for red, green and blue: the
+weights are taken as they are, and each channel is normalised as they were trained. Another number of them is a count.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from radzoo.errors import BadInput
 from radzoo.images.input import Input
 
 WAYS = ("repeat", "fold", "conv1x1", "rgb")
+SEVERAL = ("windows", "phases")  # as many channels as there are windows or images
 
 
 def count(channels: str | int) -> int:
@@ -28,17 +32,61 @@ def count(channels: str | int) -> int:
     if isinstance(channels, int) and not isinstance(channels, bool) and channels > 0:
         return channels
     if channels not in WAYS:
-        raise BadInput(f"channels={channels!r} came, expected {', '.join(WAYS)}, or a count such as 2")
+        raise BadInput(f"channels={channels!r} came, expected {', '.join(WAYS + SEVERAL)}, or a count such as 2")
     return 3 if channels == "rgb" else 1
 
 
-def adapted_spec(spec: Input, channels: str | int) -> Input:
-    """The pixels that a network with RGB weights of `spec` expects once it is adapted to `channels`."""
-    number = count(channels)
-    if channels == "rgb":
-        return spec
-    mean, std = float(np.mean(spec.mean)), float(np.mean(spec.std))
-    return dataclasses.replace(spec, shape=(*spec.shape[:-1], number), mean=(mean,), std=(std,), order="rgb")
+def way(channels: str | int, number: int) -> str | int:
+    """What `channels` means for an input of `number` channels: `rgb`, a count, or one of the ways from grey to RGB.
+
+    Three channels are RGB as the weights know it, unless a count was asked for.
+    """
+    if number == 3 and channels in (*WAYS, *SEVERAL):
+        return "rgb"
+    return number if channels in SEVERAL else channels
+
+
+def adapted_spec(spec: Input, channels: str | int, *, windows=(), files: int = 1, mosaic: bool = False) -> Input:
+    """The pixels that a network with weights of `spec` expects once it is adapted to `channels`.
+
+    Args:
+        windows: `(center, width)` of each channel, in units of the modality, for `channels="windows"`.
+        files: images that make one input: the channels of `channels="phases"`, or the parts of a mosaic.
+        mosaic: the images stand side by side as one wide grey image, which enters as `channels` says.
+
+    Raises:
+        BadInput: channels, windows and images that contradict one another or the weights.
+    """
+    number = _number(channels, windows, files, mosaic)
+    if spec.shape[-1] != 3 and spec.shape[-1] != number:
+        raise BadInput(f"channels={channels!r} makes {number} channels, these weights expect {spec.shape[-1]}")
+    changed = {"files": files, "mosaic": mosaic} | ({"window": _pairs(windows)} if channels == "windows" else {})
+    if spec.shape[-1] == 3 and way(channels, number) != "rgb":
+        changed |= {"mean": (float(np.mean(spec.mean)),), "std": (float(np.mean(spec.std)),), "order": "rgb"}
+    return dataclasses.replace(spec, shape=(*spec.shape[:-1], number), **changed)
+
+
+def _number(channels: str | int, windows, files: int, mosaic: bool) -> int:
+    """The channels of the image that enters the network."""
+    if channels == "windows" and not len(windows):
+        raise BadInput("channels='windows' came without windows: name center and width of each, as in 40 400 -600 1500")
+    if channels != "windows" and len(windows):
+        raise BadInput(f"windows came with channels={channels!r}: take channels='windows', or leave them out")
+    if files > 1 and mosaic and channels in SEVERAL:
+        raise BadInput(f"channels={channels!r} came for a mosaic, which is one grey image: take fold, or no mosaic")
+    if files > 1 and not mosaic and channels != "phases":
+        raise BadInput(f"channels={channels!r} came for {files} image columns: take channels='phases', or a mosaic")
+    if mosaic and files == 1:
+        raise BadInput("a mosaic came of one image: name at least two image columns")
+    if channels in SEVERAL:
+        return len(windows) or files
+    return count(channels)
+
+
+def _pairs(windows) -> tuple:
+    """One window is that of a grey image; several are channels."""
+    pairs = tuple((float(center), float(width)) for center, width in windows)
+    return pairs[0] if len(pairs) == 1 else pairs
 
 
 def entry(image, channels: str | int, spec: Input):

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 
 import keras
-import numpy as np
+from keras import layers, ops
 
 from radzoo import channels as grey
-from radzoo import registry
+from radzoo import inflation, registry
 from radzoo.errors import BadInput
 from radzoo.images.input import Input
-from radzoo.layers import classifier, global_pool
+from radzoo.layers import activate, classifier
+from radzoo.pooling import global_pool
 
 log = logging.getLogger("radzoo")
 
-ACTIVATION = {"binary": "sigmoid", "multilabel": "sigmoid", "multiclass": "softmax", "regression": "linear"}
+ACTIVATION = {
+    "binary": "sigmoid", "multilabel": "sigmoid", "multiclass": "softmax", "ordinal": "sigmoid", "regression": "linear",
+}  # fmt: skip
 
 
 def create_model(
@@ -27,17 +31,27 @@ def create_model(
     head: str | None = None,
     weights: str | None = None,
     channels: str | int = "fold",
+    inflate: str | None = None,
+    axis: int = 0,
+    dropout: float = 0.0,
+    covariates: int = 0,
     **overrides,
 ) -> keras.Model:
     """A flat functional model, ready to fit: adapted input, backbone, head.
 
     Args:
         input_shape: `(h, w, channels)` or `(z, y, x, channels)`. One channel is adapted to RGB weights as `channels`
-            says; three channels are taken as RGB.
-        classes: outputs; 1 for `task="binary"`.
-        task: decides the activation: `binary` and `multilabel` sigmoid, `multiclass` softmax, `regression` none.
+            says; three channels are taken as RGB, and so are three `windows` or `phases`.
+        classes: outputs; 1 for `task="binary"`, one less than there are grades for `task="ordinal"`.
+        task: decides the activation: `binary`, `multilabel` and `ordinal` sigmoid, `multiclass` softmax, `regression`
+            none. Ordinal outputs are the probabilities to reach the second, third, … grade; they fall by construction.
         head: `"pool"` (global average and one dense layer, the default) or `"paper"` (the architecture's own end).
         weights: a tag such as `"imagenet"` (then `<name>.imagenet`), `"model.tag"`, or None for random weights.
+        inflate: how weights of a 2-D network enter a 3-D one (`radzoo.inflation`): `"mean"` or `"center"`.
+        axis: the spatial axis of the volume that the 2-D network did not have, 0 for z.
+        dropout: rate before the dense layer of the pool head.
+        covariates: numbers beside the image, a second input `(batch, covariates)` named "covariates" that joins the
+            pooled features.
         overrides: arguments of the builder; those that the weights' manifest sets must agree with it.
 
     Returns:
@@ -48,49 +62,52 @@ def create_model(
         BadInput: unknown names or arguments, contradicting shapes, or weights that do not fit.
     """
     model, report = create_reported(
-        name, input_shape, classes=classes, task=task, head=head, weights=weights, channels=channels, **overrides
-    )
+        name, input_shape, classes=classes, task=task, head=head, weights=weights, channels=channels, inflate=inflate,
+        axis=axis, dropout=dropout, covariates=covariates, **overrides,
+    )  # fmt: skip
     if report is not None:
         log.info("%s", report)
     return model
 
 
 def create_reported(
-    name, input_shape, *, classes, task="multiclass", head=None, weights=None, channels="fold", **overrides
-):
+    name, input_shape, *, classes, task="multiclass", head=None, weights=None, channels="fold", inflate=None,
+    axis=0, dropout=0.0, covariates=0, **overrides,
+):  # fmt: skip
     """`create_model`, and the `weights.Report` of what was loaded, adapted and initialised (None without weights)."""
+    top = {"classes": classes, "task": task, "dropout": dropout, "covariates": covariates}
     if weights is None:
-        return _assemble(name, input_shape, classes, task, head, None, channels, overrides), None
+        inflation.check(None, input_shape, inflate, axis, head)
+        return _assemble(name, input_shape, head, top, None, channels, overrides), None
     from radzoo.weights import apply, find, resolve
 
     manifest = find(weights, name)
     resolve(manifest)  # a missing file is said at once, before a large network is built
+    inflation.check(len(manifest.input.shape) == 3, input_shape, inflate, axis, head)
     overrides = _agreed(manifest, overrides)
-    model = _assemble(name, input_shape, classes, task, head, manifest.input, channels, overrides)
-    return model, apply(model, manifest, channels=_way(input_shape, channels))
+    model = _assemble(name, input_shape, head, top, manifest.input, channels, overrides)
+    return model, apply(model, manifest, channels=grey.way(channels, input_shape[-1]), inflate=inflate, axis=axis)
 
 
-def input_spec(weights: str, channels: str | int = "fold") -> Input:
+def input_spec(weights: str, channels: str | int = "fold", **arrangement) -> Input:
     """The pixels that a model with these weights expects, once it is adapted to `channels`.
 
     Args:
         weights: `"model.tag"`.
         channels: as in `create_model`; `"rgb"` for the weights as they are.
+        arrangement: `windows`, `files` and `mosaic`, as in `radzoo.channels.adapted_spec`.
     """
     from radzoo.weights import find
 
-    return grey.adapted_spec(find(weights).input, channels)
+    return grey.adapted_spec(find(weights).input, channels, **arrangement)
 
 
-def _assemble(name, input_shape, classes, task, head, spec, channels, overrides) -> keras.Model:
-    if task not in ACTIVATION:
-        raise BadInput(f"task={task!r} came, expected {', '.join(ACTIVATION)}")
-    if task == "binary" and classes != 1:
-        raise BadInput(f"a binary task has one sigmoid unit (classes=1), got classes={classes}")
+def _assemble(name, input_shape, head, top: dict, spec, channels, overrides) -> keras.Model:
+    _check_task(**top)
     shape = registry.checked_shape(input_shape)
     image = x = keras.Input(shape, name="image")
     if spec is not None:
-        way = _way(shape, channels)
+        way = grey.way(channels, shape[-1])
         if shape[-1] != grey.count(way):
             raise BadInput(
                 f"input_shape {shape} has {shape[-1]} channels, channels={channels!r} expects "
@@ -99,18 +116,56 @@ def _assemble(name, input_shape, classes, task, head, spec, channels, overrides)
         x = grey.entry(x, way, spec)
     own, rest = registry.split_overrides(name, overrides)
     features = registry.backbone(name, x, **own)
+    beside = keras.Input((top["covariates"],), name="covariates") if top["covariates"] else None
     if head in (None, "pool"):
-        outputs = classifier(global_pool(features[-1], name="head"), classes, ACTIVATION[task])
+        outputs = _pool_head(global_pool(features[-1], name="head"), beside, **top)
     elif head == "paper":
-        outputs = registry.end(name)(features, classes=classes, activation=ACTIVATION[task], **rest)
+        outputs = _paper_head(name, features, beside, rest, **top)
     else:
         raise BadInput(f"head={head!r} came, expected 'pool' or 'paper'")
-    return keras.Model(image, outputs, name=name)
+    return keras.Model(image if beside is None else [image, beside], outputs, name=name)
 
 
-def _way(shape: tuple, channels: str | int) -> str | int:
-    """Three channels are RGB as the weights know it, unless a count was asked for."""
-    return "rgb" if shape[-1] == 3 and channels in grey.WAYS else channels
+def _check_task(task: str, classes: int, covariates: int, **_) -> None:
+    if task not in ACTIVATION:
+        raise BadInput(f"task={task!r} came, expected {', '.join(ACTIVATION)}")
+    if task in ("binary", "regression") and classes != 1:
+        raise BadInput(f"a {task} task has one output (classes=1), got classes={classes}")
+    if classes < 1 or covariates < 0:
+        raise BadInput(f"classes={classes} and covariates={covariates} came, expected at least 1 and 0")
+
+
+def _paper_head(name: str, features, beside, rest: dict, classes: int, task: str, dropout: float, **_):
+    """The architecture's own end; its auxiliary heads only where they are asked for."""
+    takes = inspect.signature(registry.end(name)).parameters
+    if task == "ordinal":
+        raise BadInput(f"the end of {name} knows no ordinal task: use head='pool'")
+    if beside is not None and "covariates" not in takes:
+        raise BadInput(f"the end of {name} takes no covariates: use head='pool'")
+    options = {"classes": classes, "activation": ACTIVATION[task], **rest}
+    if "auxiliary" in takes:
+        options = {"auxiliary": False} | options
+    if "covariates" in takes:
+        options["covariates"] = beside
+    if dropout:
+        options["dropout"] = dropout
+    return registry.end(name)(features, **options)
+
+
+def _pool_head(pooled, beside, classes: int, task: str, dropout: float, **_):
+    """Pooled features, and what is known beside the image, to `head_logits` and `head`."""
+    x = layers.Dropout(dropout, name="head_dropout")(pooled) if dropout else pooled
+    if beside is not None:
+        x = layers.Concatenate(name="head_beside")([x, beside])
+    if task == "regression":  # float32, for bfloat16 knows no number between 150 and 151
+        x = layers.Dense(classes, name="head_logits", dtype="float32")(x)
+        return activate(x, ACTIVATION[task])
+    if task != "ordinal":
+        return classifier(x, classes, ACTIVATION[task])
+    score = layers.Dense(1, name="head_score")(x)
+    steps = layers.Dense(classes, use_bias=False, name="head_cuts")(ops.ones_like(score))  # one number per cut
+    falling = score - ops.cumsum(ops.softplus(steps), axis=-1)
+    return activate(layers.Identity(name="head_logits")(falling), ACTIVATION[task])
 
 
 def _agreed(manifest, overrides: dict) -> dict:
@@ -122,46 +177,3 @@ def _agreed(manifest, overrides: dict) -> dict:
                 f"which have {key}={manifest.overrides[key]!r}: leave it out or choose other weights"
             )
     return {**manifest.overrides, **overrides}
-
-
-def stages(model: keras.Model) -> list[str]:
-    """The stages of a flat model in graph order: `["stem", "stage1", …, "head"]`."""
-    names = dict.fromkeys(layer.name.split("_")[0] for layer in model.layers if layer.weights)
-    return [*(name for name in names if name not in ("channels", "head")), "head"]
-
-
-def freeze(model: keras.Model, below: str | None, *, norms: bool = True) -> list[str]:
-    """Lets everything from stage `below` on learn and freezes what lies before it, in graph order.
-
-    New layers (the head and a learned adapter of channels) always learn.
-
-    Args:
-        below: a stage of `stages(model)`; None lets all stages learn.
-        norms: keep all batch normalisation in inference mode, statistics and affine parameters. `layer.trainable =
-            False` is the only way that holds under `fit` (Keras 3.15: `training=False` does not).
-
-    Returns:
-        The stages that learn.
-
-    Raises:
-        BadInput: no such stage.
-    """
-    order = stages(model)
-    if below is not None and below not in order:
-        raise BadInput(f"freeze_below={below!r}{registry.suggest(below, order)}: {model.name} has {', '.join(order)}")
-    learning = order if below is None else order[order.index(below) :]
-    for layer in model.layers:
-        stage = layer.name.split("_")[0]
-        is_norm = isinstance(layer, keras.layers.BatchNormalization)
-        layer.trainable = stage in (*learning, "channels") and not (norms and is_norm)
-    return learning
-
-
-def statistics(model: keras.Model) -> dict[str, np.ndarray]:
-    """Copies of all that frozen batch normalisation must keep: moving statistics, scale and offset, by path."""
-    return {
-        weight.path: np.array(keras.ops.convert_to_numpy(weight))
-        for layer in model.layers
-        if isinstance(layer, keras.layers.BatchNormalization)
-        for weight in layer.weights
-    }

@@ -3,105 +3,116 @@
 from __future__ import annotations
 
 import os
-import zipfile
-from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 
 from radzoo import weights
-from radzoo.data import Store, as_stored, batches, settle_threads
+from radzoo.data import as_stored
+from radzoo.data.store import image_digest
 from radzoo.errors import BadInput
-from radzoo.features import load_classifier
-from radzoo.metrics import Recalibration, pool_units
+from radzoo.finished import Finished, Member, finished, load
+from radzoo.images.augment import augment
+from radzoo.images.paths import separated, shown
+from radzoo.metrics import grade_names, grades, pool_units
+from radzoo.views import VIEW
 
-
-def load(tag_or_run: str | os.PathLike) -> tuple[keras.Model, weights.Manifest]:
-    """The model and the manifest of weights (`"model.tag"`) or of a run folder.
-
-    A run whose best way is fixed features gives the network up to its pooled features; `predict` adds the classifier.
-
-    Raises:
-        BadInput: no such weights, no run folder, or files that do not belong together.
-    """
-    settle_threads()  # a run that comes after it in the same process should be repeatable
-    folder = Path(tag_or_run)
-    if not folder.is_dir():
-        return weights.load(tag_or_run)
-    for name in ("model.keras", "manifest.json"):
-        if not (folder / name).is_file():
-            raise BadInput(f"{folder} has no {name}: expected the folder of a finished run, or weights as model.tag")
-    manifest = weights.read_manifest(folder / "manifest.json")
-    if "recalibration" not in manifest.metrics:
-        raise BadInput(f"{folder} was made by an earlier version of radzoo: run its recipe anew")
-    try:
-        return keras.models.load_model(folder / "model.keras"), manifest
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:  # Keras' words for a damaged file
-        raise BadInput(
-            f"{folder / 'model.keras'} cannot be read ({' '.join(str(error).split())}): copy it again"
-        ) from None
+__all__ = ["load", "predict"]
 
 
 def predict(
-    run: str | os.PathLike, files, *, together: bool = False, batch: int = 32, progress: bool = True
+    run: str | os.PathLike,
+    files,
+    *,
+    together: bool = False,
+    covariates: dict[str, object] | None = None,
+    batch: int = 32,
+    progress: bool = True,
 ) -> pd.DataFrame:
-    """Recalibrated probabilities for image files, one row per file in the given order.
+    """Recalibrated probabilities for image files, one row per image in the given order.
 
     Args:
         run: the folder of a finished run.
-        files: images, as in an index; `FILE.npz#member/row` is one image of an array.
+        files: images, as in an index; `FILE.npz#member/row` is one image of an array. Where the run's index has several
+            image columns, so many files are one image.
         together: the files are one study or one patient, for a run whose unit of analysis that is: all rows then say
             the same.
+        covariates: `{column: value}` for a run that takes some: one value for all files, or one for each image.
         batch: images per step.
 
     Returns:
         Columns `file`, one probability per class, and `called`: the classes at or above the threshold that was fixed
-        on validation (binary, multilabel), or the likeliest class (multiclass).
+        on validation (binary, multilabel), the likeliest class (multiclass), or the grade (ordinal). Of a regression
+        `file` and the predicted number.
 
     Raises:
         BadInput: no run, or an image that cannot be used; nothing is predicted then.
     """
     from tqdm import tqdm
 
-    if not Path(run).is_dir():
-        raise BadInput(f"{run} is no folder: expected the folder of a finished run")
-    model, manifest = load(run)
-    files = [os.fspath(file) for file in files]
+    done = finished(run)
+    files = done.members[0].manifest.input.grouped([os.fspath(file) for file in files])
     if not files:
         raise BadInput("no image came: name at least one file")
     if batch < 1:
         raise BadInput(f"batch {batch} came, expected at least 1")
-    _check_unit(manifest, together)
-    classify = _classifier(run)
-    parts = []
+    _check_unit(done, together)
+    beside = _beside(done, covariates, len(files))
+    raw = []
     for start in tqdm(range(0, len(files), batch), "images", disable=not progress or len(files) <= batch):
-        images = np.stack([_image(manifest, file) for file in files[start : start + batch]])
-        parts.append(classify(np.asarray(model(images, training=False))))
-    raw = np.concatenate(parts)
+        here = slice(start, start + batch)
+        said = [_answer(member, files[here], None if beside is None else beside[here]) for member in done.members]
+        raw.append(sum(member.share * each for member, each in zip(done.members, said, strict=True)))
+    raw = np.concatenate(raw)
     if together:
         nobody, one = np.zeros_like(raw), np.zeros(len(raw))
-        nobody[:, 0] = manifest.task == "multiclass"
-        pooled = pool_units(nobody, raw, one, one, manifest.metrics["aggregate"], task=manifest.task)
+        nobody[:, 0] = done.task == "multiclass"
+        pooled = pool_units(nobody, raw, one, one, done.told["aggregate"], task=done.task)
         raw = np.repeat(pooled.probability, len(raw), 0)
-    probability = Recalibration.from_json(manifest.metrics["recalibration"]).apply(raw)
-    return _table(files, probability, manifest)
+    names = [shown(file) if len(separated(file)) > 1 else file for file in files]
+    return _table(names, done.recalibrated(raw), done)
 
 
-def raw_probability(run: str | os.PathLike, model: keras.Model, store: Store, keys, batch: int) -> np.ndarray:
-    """What the model of a run says of stored images, before recalibration: `(len(keys), k)`."""
-    images = batches(store, list(keys), np.zeros((len(keys), 1)), batch=batch)
-    return _classifier(run)(model.predict(images, verbose=0)[: len(keys)])
+def _answer(member: Member, files: list[str], beside: np.ndarray | None) -> np.ndarray:
+    """One batch of files; each view is what a store would have given."""
+    told, images = member.manifest.metrics, [_image(member.manifest, file) for file in files]
+    views = told["views"] if member.classifier is None else 1
+    seeds = [int(image_digest(file), 16) for file in files] if views > 1 else []
+    said = []
+    for view in range(views):
+        changed = images
+        if view:
+            generators = [np.random.default_rng((told["seed"], VIEW + view, seed)) for seed in seeds]
+            pairs = zip(images, generators, strict=True)
+            changed = [augment(image, generator, **told["augment"]) for image, generator in pairs]
+        said.append(member.answer(member.manifest.input.normalise(np.stack(changed)).astype("float32"), beside))
+    return said[0] if views == 1 else np.mean(said, axis=0)
 
 
-def _classifier(run):
-    """From the outputs of a run's network to probabilities: scikit-learn's part, where there is one."""
-    path = Path(run) / "classifier.skops"
-    return load_classifier(path).probability if path.is_file() else lambda outputs: outputs
+def _beside(done: Finished, given: dict | None, count: int) -> np.ndarray | None:
+    """The covariates of all images as numbers; none are guessed, and none are taken that the run does not know."""
+    known = done.covariates
+    if known is None:
+        if given:
+            raise BadInput(f"covariates came ({', '.join(given)}), but this run takes none: leave them out")
+        return None
+    names = [*known.numbers, *known.words]
+    if not given:
+        raise BadInput(f"this run needs {', '.join(names)} beside the image: pass --covariates {names[0]}=VALUE …")
+    strange = [name for name in given if name not in names]
+    if strange:
+        raise BadInput(f"covariate {strange[0]!r} came, this run knows {', '.join(names)}")
+    columns = {}
+    for name, value in given.items():
+        values = list(value) if isinstance(value, list | tuple) else [value]
+        if len(values) not in (1, count):
+            raise BadInput(f"covariate '{name}' has {len(values)} values for {count} images: give one, or one for each")
+        columns[name] = [str(each) for each in values] * (count // len(values))
+    return known.transform(pd.DataFrame(columns))
 
 
-def _check_unit(manifest: weights.Manifest, together: bool) -> None:
-    unit = manifest.metrics["unit"]
+def _check_unit(done: Finished, together: bool) -> None:
+    unit = done.told["unit"]
     if unit != "image" and not together:
         raise BadInput(f"this run decides per {unit}, not per image: name the files of one {unit} and pass --together")
     if unit == "image" and together:
@@ -109,22 +120,25 @@ def _check_unit(manifest: weights.Manifest, together: bool) -> None:
 
 
 def _image(manifest: weights.Manifest, file: str) -> np.ndarray:
-    """One normalised image, rounded as the store rounds the images of training."""
+    """One image in 0..1, rounded as the store rounds the images of training."""
     try:
-        return manifest.input.normalise(as_stored(manifest.input.read(file)))
+        return as_stored(manifest.input.read(file))
     except BadInput as error:
-        name = os.path.basename(file.partition("#")[0])
+        name = shown(file).partition("#")[0]
         raise BadInput(str(error) if str(error).startswith(name) else f"{name}: {error}") from None
 
 
-def _table(files: list[str], probability: np.ndarray, manifest: weights.Manifest) -> pd.DataFrame:
-    classes = list(manifest.classes)
-    if manifest.task == "multiclass":
-        called = [classes[i] for i in probability.argmax(1)]
-    else:
-        above = probability >= np.array([np.inf if t is None else t for t in manifest.metrics["thresholds"]])
-        called = [" ".join(name for name, yes in zip(classes, row, strict=True) if yes) for row in above]
+def _table(files: list[str], probability: np.ndarray, done: Finished) -> pd.DataFrame:
     table = pd.DataFrame({"file": files})
-    for name, column in zip(classes, probability.T, strict=True):
+    for name, column in zip(done.classes, probability.T, strict=True):
         table[name] = column
+    if done.task == "regression":
+        return table
+    if done.task == "multiclass":
+        called = [done.classes[i] for i in probability.argmax(1)]
+    elif done.task == "ordinal":
+        called = [grade_names(done.classes)[i] for i in grades(probability)]
+    else:
+        above = probability >= np.array([np.inf if t is None else t for t in done.told["thresholds"]])
+        called = [" ".join(name for name, yes in zip(done.classes, row, strict=True) if yes) for row in above]
     return table.assign(called=called)

@@ -1,13 +1,37 @@
-"""Convolution, normalisation and pooling that follow the rank of their input: 2-D or 3-D from one definition.
+"""Convolution, normalisation and dense ends that follow the rank of their input: 2-D or 3-D from one definition.
 
 Every function takes a channels-last Keras tensor and a name, and names its layers `<name>_conv`, `<name>_norm`, ….
 """
 
 from __future__ import annotations
 
-from keras import layers, ops
+from keras import initializers, layers, ops
+
+from radzoo.errors import BadInput
 
 MOMENTUM = 0.9  # of moving statistics; a few hundred images give too few steps for Keras' .99
+
+
+class Features(list):
+    """Feature maps, finest first, of a backbone with auxiliary heads.
+
+    Attributes:
+        taps: `{"auxiliary1": map, …}`, the inner maps that the heads `head_auxiliary1`, … read.
+    """
+
+    def __init__(self, maps, taps: dict):
+        super().__init__(maps)
+        self.taps = taps
+
+    def tap(self, key: str, *, least: int):
+        """The map of one auxiliary head, which needs `least` pixels along each axis; BadInput where it has fewer."""
+        sizes = self.taps[key].shape[1:-1]
+        if None not in sizes and min(sizes) < least:
+            raise BadInput(
+                f"head_{key} needs maps of at least {least} pixels a side, got {sizes}: "
+                "enlarge the image or pass auxiliary=False"
+            )
+        return self.taps[key]
 
 
 def rank(x) -> int:
@@ -15,13 +39,18 @@ def rank(x) -> int:
     return len(x.shape) - 2
 
 
-def _pick(x, name: str):
-    """The Keras layer class for the rank of `x`: `_pick(x, "Conv")` is Conv2D or Conv3D."""
+def pick(x, name: str):
+    """The Keras layer class for the rank of `x`: `pick(x, "Conv")` is Conv2D or Conv3D."""
     return getattr(layers, f"{name}{rank(x)}D")
 
 
-def _tuple(x, value) -> tuple:
+def per_axis(x, value) -> tuple:
+    """One number for all spatial axes, or one per axis, as one per axis."""
     return (value,) * rank(x) if isinstance(value, int) else tuple(value)
+
+
+def _initializer(initial):
+    return initial if isinstance(initial, str) else initializers.RandomNormal(stddev=initial)
 
 
 def pad(x, amount, *, name: str):
@@ -30,59 +59,78 @@ def pad(x, amount, *, name: str):
         amount = (amount, amount)
     elif isinstance(amount, tuple) and len(amount) == 2:
         amount = (amount,) * rank(x)
-    return _pick(x, "ZeroPadding")(amount, name=f"{name}_pad")(x)
+    return pick(x, "ZeroPadding")(amount, name=f"{name}_pad")(x)
 
 
-def conv(x, filters: int, kernel, *, stride=1, padding="symmetric", bias=False, name: str):
+def conv(
+    x, filters: int, kernel, *, stride=1, padding="symmetric", bias=False, initial="he_normal", bias_initial=0.0, name
+):
     """Convolution.
 
     Args:
         kernel, stride: one number or one per spatial axis.
         padding: `"symmetric"` (torch and Caffe: kernel // 2 on both sides), `"same"` (TensorFlow's, which for
             stride 2 and an even size pads only the end), or `"valid"`.
+        initial: of the kernel, a name that Keras knows or the standard deviation of normal noise.
+        bias_initial: first value of the biases.
     """
-    kernel, stride = _tuple(x, kernel), _tuple(x, stride)
+    kernel, stride = per_axis(x, kernel), per_axis(x, stride)
     if padding == "symmetric" and set(stride) != {1}:
         if any(kernel):
-            x = _pick(x, "ZeroPadding")(tuple(k // 2 for k in kernel), name=f"{name}_pad")(x)
+            x = pick(x, "ZeroPadding")(tuple(k // 2 for k in kernel), name=f"{name}_pad")(x)
         padding = "valid"
-    return _pick(x, "Conv")(
+    return pick(x, "Conv")(
         filters,
         kernel,
         strides=stride,
         padding="same" if padding == "symmetric" else padding,
         use_bias=bias,
-        kernel_initializer="he_normal",
+        kernel_initializer=_initializer(initial),
+        bias_initializer=initializers.Constant(bias_initial),
         name=f"{name}_conv",
     )(x)
 
 
-def depthwise_conv(x, kernel: int, *, stride: int = 1, name: str):
-    """Depthwise convolution with TensorFlow's `same` padding and no bias.
+def grouped_conv(x, filters: int, kernel, groups: int, *, name: str, **arguments):
+    """Convolution in `groups` that see their own share of the channels (AlexNet's two towers); arguments as `conv`.
+
+    Split, convolve, concatenate: the same numbers as Keras' `groups`, ten times faster on a CPU.
+    """
+    shares = ops.split(x, groups, axis=-1)
+    names = [f"{name}_group{i}" for i in range(1, groups + 1)]
+    maps = [conv(y, filters // groups, kernel, name=n, **arguments) for y, n in zip(shares, names, strict=True)]
+    return concat(maps, name=name)
+
+
+def depthwise_conv(x, kernel: int, *, stride: int = 1, padding="same", name: str):
+    """Depthwise convolution without bias; `padding` as in `conv`.
 
     In 3-D it is a sum of depthwise 2-D convolutions over z: grouped Conv3D is about a hundred times slower on a CPU
     (`../shared/FACTS.md`), and Keras has no DepthwiseConv3D. There the input needs a static shape.
     """
+    if padding == "symmetric":
+        x, padding = pad(x, kernel // 2, name=f"{name}_depthwise"), "valid"
     if rank(x) == 2:
-        return layers.DepthwiseConv2D(kernel, stride, "same", use_bias=False, name=f"{name}_depthwise")(x)
+        return layers.DepthwiseConv2D(kernel, stride, padding, use_bias=False, name=f"{name}_depthwise")(x)
     depth, *plane, channels = x.shape[1:]
     if None in (depth, *plane):
-        raise ValueError(f"{name}: a 3-D depthwise convolution needs a fixed input size, got {x.shape[1:]}")
-    out = -(-depth // stride)
-    before = max((out - 1) * stride + kernel - depth, 0) // 2
-    after = max((out - 1) * stride + kernel - depth, 0) - before
-    x = layers.ZeroPadding3D(((before, after), (0, 0), (0, 0)), name=f"{name}_pad")(x)
+        raise BadInput(f"{name}: a 3-D depthwise convolution needs a fixed input size, got {x.shape[1:]}")
+    out = -(-depth // stride) if padding == "same" else (depth - kernel) // stride + 1
+    if padding == "same":
+        lacking = max((out - 1) * stride + kernel - depth, 0)
+        ends = (lacking // 2, lacking - lacking // 2)
+        x = layers.ZeroPadding3D((ends, (0, 0), (0, 0)), name=f"{name}_pad")(x)
     terms = []
     for z in range(kernel):
         planes = ops.reshape(x[:, z : z + (out - 1) * stride + 1 : stride], (-1, *plane, channels))
-        y = layers.DepthwiseConv2D(kernel, stride, "same", use_bias=False, name=f"{name}_depthwise_z{z}")(planes)
+        y = layers.DepthwiseConv2D(kernel, stride, padding, use_bias=False, name=f"{name}_depthwise_z{z}")(planes)
         terms.append(ops.reshape(y, (-1, out, *y.shape[1:])))
     return layers.Add(name=f"{name}_depthwise")(terms)
 
 
-def norm(x, *, eps: float = 1e-5, name: str):
-    """Batch normalisation."""
-    return layers.BatchNormalization(momentum=MOMENTUM, epsilon=eps, name=f"{name}_norm")(x)
+def norm(x, *, eps: float = 1e-5, scale: bool = True, name: str):
+    """Batch normalisation, with a learned scale unless `scale` is False."""
+    return layers.BatchNormalization(momentum=MOMENTUM, epsilon=eps, scale=scale, name=f"{name}_norm")(x)
 
 
 def relu(x, *, maximum: float | None = None, name: str):
@@ -90,24 +138,28 @@ def relu(x, *, maximum: float | None = None, name: str):
     return layers.ReLU(maximum, name=f"{name}_relu")(x)
 
 
-def norm_relu(x, *, eps: float = 1e-5, name: str):
+def norm_relu(x, *, eps: float = 1e-5, scale: bool = True, name: str):
     """Batch normalisation, then a rectifier."""
-    return relu(norm(x, eps=eps, name=name), name=name)
+    return relu(norm(x, eps=eps, scale=scale, name=name), name=name)
 
 
-def max_pool(x, size, stride=None, *, name: str):
-    """Maximum pooling without padding; `size` and `stride` are one number or one per spatial axis."""
-    return _pick(x, "MaxPooling")(size, stride, name=f"{name}_pool")(x)
+def flatten(x, *, name: str):
+    """`(batch, *spatial, channels)` to `(batch, units)`, in the order z, y, x, channels."""
+    if None in x.shape[1:]:
+        raise BadInput(f"dense layers need a fixed input size, got features of {x.shape[1:]}: use head='pool'")
+    return layers.Flatten(name=f"{name}_flatten")(x)
 
 
-def average_pool(x, size, stride=None, *, name: str):
-    """Average pooling without padding; arguments as `max_pool`."""
-    return _pick(x, "AveragePooling")(size, stride, name=f"{name}_pool")(x)
+def dense(x, units: int, *, initial="he_normal", bias_initial=0.0, name: str):
+    """Dense layer and ReLU; `initial` and `bias_initial` as in `conv`."""
+    kernel, bias = _initializer(initial), initializers.Constant(bias_initial)
+    x = layers.Dense(units, kernel_initializer=kernel, bias_initializer=bias, name=f"{name}_dense")(x)
+    return relu(x, name=name)
 
 
-def global_pool(x, *, name: str):
-    """Global average pooling: `(batch, *spatial, channels)` to `(batch, channels)`."""
-    return _pick(x, "GlobalAveragePooling")(name=f"{name}_pool")(x)
+def dropout(x, rate: float, *, name: str):
+    """Sets a share `rate` of the units to zero in training."""
+    return layers.Dropout(rate, name=f"{name}_dropout")(x)
 
 
 def concat(tensors, *, name: str):
@@ -120,11 +172,12 @@ def add(tensors, *, name: str):
     return layers.Add(name=f"{name}_add")(tensors)
 
 
-def classifier(x, classes: int, activation: str | None):
-    """Pooled features `(batch, channels)` to `head`, in float32 under every dtype policy."""
-    return activate(layers.Dense(classes, name="head_logits")(x), activation)
+def classifier(x, classes: int, activation: str | None, *, initial="glorot_uniform", name: str = "head"):
+    """Pooled features `(batch, channels)` to `head`, in float32 under every dtype policy; `initial` as in `conv`."""
+    logits = layers.Dense(classes, kernel_initializer=_initializer(initial), name=f"{name}_logits")(x)
+    return activate(logits, activation, name=name)
 
 
-def activate(logits, activation: str | None):
+def activate(logits, activation: str | None, *, name: str = "head"):
     """The last layer, `head`: float32, so that probabilities keep their precision in mixed training."""
-    return layers.Activation(activation or "linear", dtype="float32", name="head")(logits)
+    return layers.Activation(activation or "linear", dtype="float32", name=name)(logits)

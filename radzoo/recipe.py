@@ -21,7 +21,8 @@ class Data:
     Attributes:
         index: a CSV with one row per image; an `.npz` with `train_images`, `train_labels`, …; or `phantom:chest`.
         test_index: another hospital's images, with the same columns: the finished model is tried on them once.
-        image: column of the path, relative to the index (or absolute).
+        image: column of the path, relative to the index (or absolute). Several columns are the images of one row, such
+            as contrast phases or neighbouring slices: they become channels in this order.
         label: label column; several columns are one label each (multilabel).
         patient: column that tells patients apart; None when every image is a patient of its own.
         study: column that tells studies apart, where the study is the unit of analysis.
@@ -34,11 +35,13 @@ class Data:
         where: rows to keep, such as `source contains starter_images and age >= 18`.
         metadata: columns that tell where an image comes from rather than what it shows, for the baseline that sees
             nothing else; None takes them by their names (source, site, scanner, width, …).
+        mosaic: the several images of a row side by side as one wide grey image, rather than as channels.
+        covariates: columns of numbers or categories, known before the image is read, that enter the head beside it.
     """
 
     index: str = ""
     test_index: str | None = None
-    image: str = "image"
+    image: tuple[str, ...] = ("image",)
     label: tuple[str, ...] = ("label",)
     patient: str | None = None
     study: str | None = None
@@ -48,10 +51,13 @@ class Data:
     test: str = "test"
     where: str | None = None
     metadata: tuple[str, ...] | None = None
+    mosaic: bool = False
+    covariates: tuple[str, ...] = ()
 
     def __post_init__(self):
-        if isinstance(self.label, str):  # one column may be written without its tuple
-            object.__setattr__(self, "label", (self.label,))
+        for name in ("image", "label", "covariates"):  # one column may be written without its tuple
+            if isinstance(getattr(self, name), str):
+                object.__setattr__(self, name, (getattr(self, name),))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,13 +68,18 @@ class Phase:
         epochs: at most.
         learning_rate: of Adam.
         freeze_below: `"head"`, a stage such as `"stage3"`, or None to train all.
-        patience: epochs without a better AUC on validation before the phase ends.
+        patience: epochs without a better score on validation before the phase ends.
+        schedule: of the learning rate after the warm-up: `constant`, `cosine` (down to 0 at the last epoch), or
+            `plateau` (lowered when half of the patience went by without a better score).
+        warmup: epochs in which the learning rate rises from 0.
     """
 
     epochs: int
     learning_rate: float
     freeze_below: str | None = None
     patience: int = 5
+    schedule: Literal["constant", "cosine", "plateau"] = "constant"
+    warmup: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,17 +116,32 @@ class Recipe:
     Attributes:
         models: registered names; each is run in every way of `ways`.
         weights: a tag (`imagenet`), `model.tag`, or None.
-        channels: how grey enters an RGB network: `fold`, `repeat`, `conv1x1`, a count; `rgb` for colour images.
-        task: `binary`, `multiclass`, `multilabel`, or `auto` (from the label columns).
+        channels: how grey enters an RGB network: `fold`, `repeat`, `conv1x1`, a count; `rgb` for colour images;
+            `windows` (the CT windows of `windows` as channels) or `phases` (the image columns as channels).
+        windows: `(center, width)` of each channel in units of the modality.
+        task: `binary`, `multiclass`, `multilabel`, `ordinal` (grades in their order), `regression` (a number), or
+            `auto` (one of the first three, from the label columns).
         ways: `features` (fixed features + scikit-learn), `finetune`, `scratch` (the baseline of the same run).
+        head: `pool` (global average and one dense layer) or `paper` (the architecture's own end).
+        dropout: before the dense layer of the pool head.
         phases: of fine-tuning, one after the other.
         scratch: how long and how fast the baseline learns.
-        size: side of the square input in pixels; None takes what the weights expect.
+        size: side of the square input in pixels; None takes what the weights expect, or without weights the paper's.
         window: `header`, `percentile`, or center and width in units of the modality.
         batch: images per step, the same in every step.
         precision: dtype policy of Keras while training.
         jit: compile with XLA; `auto` lets Keras decide (on for a GPU, off on a CPU, where it never pays).
+        loss: `crossentropy`, or `focal`, which weighs down what is already right (Lin 2017, gamma 2).
+        label_smoothing: the part of the truth that is spread over all classes.
         class_weights: weight classes by their inverse frequency in the training part.
+        weight_decay: of AdamW, decoupled from the gradient; never of normalisation or biases.
+        depth_decay: the learning rate of each stage, as a part of that of the next nearer to the head.
+        norms: what becomes of batch normalisation while fine-tuning: `frozen`; `affine` (statistics are held, scale
+            and offset learn); `adapt` (all of it learns); `recalibrate` (statistics are estimated anew on the training
+            images before the first phase, then frozen).
+        repeats: trainings with the seeds `seed`, `seed + 1`, … on the same split.
+        ensemble: of the models, in each way: `mean` of their probabilities, or weights chosen on validation.
+        views: augmented views of each image whose answers are averaged; 1 is the image as it is.
         unit: what is counted, called and compared: each image, each study or each patient.
         aggregate: how the probabilities of a unit's images become one.
         threshold: the rule that fixes the threshold on validation: `sensitivity 0.90` (the highest threshold that finds
@@ -128,9 +154,12 @@ class Recipe:
     models: tuple[str, ...]
     weights: str | None = "imagenet"
     channels: str = "fold"
-    task: Literal["auto", "binary", "multiclass", "multilabel"] = "auto"
+    windows: tuple[tuple[float, float], ...] = ()
+    task: Literal["auto", "binary", "multiclass", "multilabel", "ordinal", "regression"] = "auto"
     ways: tuple[Literal["features", "finetune", "scratch"], ...] = ("features", "finetune", "scratch")
     data: Data = field(default_factory=Data)
+    head: Literal["pool", "paper"] = "pool"
+    dropout: float = 0.0
     phases: tuple[Phase, ...] = (
         Phase(epochs=10, learning_rate=1e-3, freeze_below="head"),
         Phase(epochs=20, learning_rate=1e-4, freeze_below="stage3"),
@@ -142,7 +171,15 @@ class Recipe:
     batch: int = 32
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     jit: Literal["auto", "on", "off"] = "auto"
+    loss: Literal["crossentropy", "focal"] = "crossentropy"
+    label_smoothing: float = 0.0
     class_weights: bool = True
+    weight_decay: float = 0.0
+    depth_decay: float = 1.0
+    norms: Literal["frozen", "affine", "adapt", "recalibrate"] = "frozen"
+    repeats: int = 1
+    ensemble: Literal["none", "mean", "weights"] = "none"
+    views: int = 1
     unit: Literal["image", "study", "patient"] = "image"
     aggregate: Literal["mean", "max"] = "mean"
     threshold: str = "sensitivity 0.90"
@@ -159,10 +196,9 @@ def from_json(content: dict) -> Recipe:
         BadInput: fields that no recipe of this version has, or values that are none.
     """
     try:
-        fields = {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
-        data = {name: tuple(v) if isinstance(v, list) else v for name, v in content["data"].items()}
+        fields = {name: _tuples(value) for name, value in content.items()}
         nested = {
-            "data": Data(**data),
+            "data": Data(**{name: _tuples(value) for name, value in content["data"].items()}),
             "phases": tuple(Phase(**phase) for phase in content["phases"]),
             "scratch": Phase(**content["scratch"]),
             "augment": Augment(**content["augment"]),
@@ -170,6 +206,10 @@ def from_json(content: dict) -> Recipe:
         return Recipe(**{**fields, **nested})
     except (KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"this is no recipe of this version of radzoo ({error}): run it anew") from None
+
+
+def _tuples(value):
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def recipe_names() -> list[str]:

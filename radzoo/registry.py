@@ -1,52 +1,34 @@
-"""Name -> builder, and the card of what is known about it.
-
-Cards are read from the source of `radzoo/models/*.py` without running it, so that listing imports no Keras.
-"""
+"""Name -> builder -> network."""
 
 from __future__ import annotations
 
-import ast
-import difflib
-import fnmatch
 import functools
 import importlib
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from numbers import Integral, Real
 
+from radzoo.cards import Card, describe, list_models, packaged, suggest
 from radzoo.errors import BadInput
 
-_HERE = Path(__file__).parent
+__all__ = [
+    "Card", "backbone", "build", "checked_shape", "describe", "end", "list_models", "packaged", "register",
+    "split_overrides", "suggest",
+]  # fmt: skip
 _builders: dict[str, tuple[Callable, dict]] = {}
+_KINDS = {  # of arguments; a truth value is a whole number to Python, hence the order
+    "true or false": bool, "a whole number": Integral, "a number": Real, "a name": str, "a list": (tuple, list),
+}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Card:
-    """What is known about a model before it is built.
-
-    Attributes:
-        parameters: trainable parameters of the whole network, with the input and the head that its paper prints.
-        fidelity: `"paper"`, or `"reconstruction"` where the paper's layer table could not be read.
-        weights: tags of the manifests that radzoo ships for it.
-    """
-
-    name: str
-    family: str
-    title: str
-    paper: str
-    year: int
-    kind: str
-    parameters: int
-    fidelity: str
-    weights: tuple[str, ...]
-
-
-def register(*, kind: str, year: int, fidelity: str, parameters: dict[str, int], **variants: dict):
+def register(
+    *, kind: str, year: int, fidelity: str, parameters: dict[str, int], inputs: dict[str, tuple] | None = None,
+    **variants: dict,
+):  # fmt: skip
     """Registers a builder under the names of its variants; all arguments are literals, for `describe` reads them.
 
     The builder takes `image` and keyword arguments and returns feature maps, finest first. `@builder.top` marks the
-    function from features to the outputs of the network's own end.
+    function from features to the outputs of the network's own end. A variant's arguments are those of either.
     """
 
     def decorate(builder):
@@ -66,25 +48,6 @@ def register(*, kind: str, year: int, fidelity: str, parameters: dict[str, int],
     return decorate
 
 
-def list_models(pattern: str = "*", *, kind: str | None = None) -> list[str]:
-    """Registered names that match a shell pattern, sorted. `kind`: classification, segmentation, restoration, text."""
-    return sorted(
-        name for name, card in _cards().items() if fnmatch.fnmatch(name, pattern) and kind in (None, card.kind)
-    )
-
-
-def describe(name: str) -> Card:
-    """The card of a registered model.
-
-    Raises:
-        BadInput: the name is unknown; near matches are listed.
-    """
-    cards = _cards()
-    if name not in cards:
-        raise BadInput(f"unknown model {name!r}{suggest(name, cards)}: `radzoo list` shows all names")
-    return cards[name]
-
-
 def build(name: str, input_shape: tuple, *, top: bool = False, classes: int | None = None, **overrides):
     """A plain functional `keras.Model`, randomly initialised.
 
@@ -93,10 +56,12 @@ def build(name: str, input_shape: tuple, *, top: bool = False, classes: int | No
         input_shape: `(h, w, channels)` or `(z, y, x, channels)`; a size may be None where the architecture allows it.
         top: False for the feature maps, finest first; True for the paper's whole network.
         classes: outputs of the whole network; None takes the paper's.
-        overrides: arguments of the builder or of its top, such as `eps` or `stride_in_1x1`.
+        overrides: arguments of the builder or of its top, such as `eps` or `stride_in_1x1`; for a top that takes
+            `covariates` their number, 0 for none.
 
     Returns:
-        A model from `image` to a list of feature maps, or to the outputs of the whole network.
+        A model from `image` to a list of feature maps, or to the outputs of the whole network; with covariates from
+        `[image, covariates]`, both by name.
 
     Raises:
         BadInput: unknown name or argument, or an input shape that is not channels-last.
@@ -107,19 +72,24 @@ def build(name: str, input_shape: tuple, *, top: bool = False, classes: int | No
     own, rest = split_overrides(name, overrides)
     features = backbone(name, image, **own)
     if not top:
-        if rest:
-            raise BadInput(f"{', '.join(rest)} belong to the top of {name}: pass top=True")
-        return keras.Model(image, features, name=name)
+        surplus = [key for key in rest if key not in own]
+        if surplus:
+            raise BadInput(f"{', '.join(surplus)} belong to the top of {name}: pass top=True")
+        return keras.Model(image, list(features), name=name)
     if classes is not None:
         rest["classes"] = classes
-    return keras.Model(image, end(name)(features, **rest), name=name)
+    number = rest.pop("covariates", _variant(name)[1].get("covariates", 0))
+    if not number:
+        return keras.Model(image, end(name)(features, **rest), name=name)
+    covariates = keras.Input((number,), name="covariates")
+    return keras.Model([image, covariates], end(name)(features, covariates=covariates, **rest), name=name)
 
 
 def backbone(name: str, image, **overrides) -> list:
     """The feature maps of `name` on the Keras tensor `image`, finest first."""
-    builder, arguments = _builder(name)
+    builder, _ = _builder(name)
     try:
-        return builder(image, **{**arguments, **overrides})
+        return builder(image, **{**_variant(name)[0], **overrides})
     except ValueError as error:
         if "zero or negative" in str(error):  # Keras' word for a size that pooling has used up
             raise BadInput(f"an input of {tuple(image.shape[1:])} is too small for {name}: enlarge it") from None
@@ -127,15 +97,19 @@ def backbone(name: str, image, **overrides) -> list:
 
 
 def end(name: str) -> Callable:
-    """The function from features to the outputs of the architecture's own end."""
+    """The function from features to the outputs of the architecture's own end, with the variant's arguments.
+
+    A top that takes `covariates` is given the tensor `(batch, n)`, or None; the variant says how many the paper has.
+    """
     builder, _ = _builder(name)
     if builder.end is None:
         raise BadInput(f"{name} has no end of its own: use head='pool'")
-    return builder.end
+    arguments = {key: value for key, value in _variant(name)[1].items() if key != "covariates"}
+    return functools.partial(builder.end, **arguments)
 
 
 def split_overrides(name: str, overrides: dict) -> tuple[dict, dict]:
-    """Overrides of the builder and overrides of its top; an argument that neither has raises."""
+    """Overrides of the builder and overrides of its top (`eps` may go to both); an argument that neither has raises."""
     builder, _ = _builder(name)
     own = set(inspect.signature(builder).parameters) - {"image"}
     top = set(inspect.signature(builder.end).parameters) - {"features"} if builder.end else set()
@@ -143,9 +117,10 @@ def split_overrides(name: str, overrides: dict) -> tuple[dict, dict]:
         if key not in own | top:
             known = ", ".join(sorted(own | top))
             raise BadInput(f"{name} has no argument {key!r}{suggest(key, own | top)}: it takes {known}")
+    _check_types(name, overrides)
     return (
         {key: value for key, value in overrides.items() if key in own},
-        {key: value for key, value in overrides.items() if key not in own},
+        {key: value for key, value in overrides.items() if key in top},
     )
 
 
@@ -162,16 +137,22 @@ def checked_shape(shape: tuple) -> tuple:
     return shape
 
 
-def suggest(name: str, known) -> str:
-    """`", did you mean …?"` with the near matches of `name`, or nothing."""
-    near = difflib.get_close_matches(str(name), list(known), n=3, cutoff=0.5)
-    return f", did you mean {' or '.join(near)}?" if near else ""
+def _check_types(name: str, overrides: dict) -> None:
+    """Every override is of the kind of the variant's own value or of the default; BadInput names one that is not.
 
-
-def packaged(folder: str) -> Path:
-    """The folder `recipes` or `weights`, as installed (`radzoo/_recipes`) or in a checkout (`recipes`)."""
-    installed = _HERE / f"_{folder}"
-    return installed if installed.is_dir() else _HERE.parent / folder
+    None may stand for a name (no response), and where the default is None anything goes.
+    """
+    builder, variant = _builder(name)
+    usual = {}
+    for function in filter(None, (builder.end, builder)):
+        usual |= {key: each.default for key, each in inspect.signature(function).parameters.items()}
+    usual |= variant
+    for key, value in overrides.items():
+        kind = next((words for words, types in _KINDS.items() if isinstance(usual[key], types)), None)
+        if kind is None or (value is None and kind == "a name"):
+            continue
+        if not isinstance(value, _KINDS[kind]) or isinstance(value, bool) != isinstance(usual[key], bool):
+            raise BadInput(f"{key}={value!r} came for {name}, expected {kind} such as {usual[key]!r}")
 
 
 def _builder(name: str) -> tuple[Callable, dict]:
@@ -179,27 +160,6 @@ def _builder(name: str) -> tuple[Callable, dict]:
     return _builders[name]
 
 
-@functools.cache
-def _cards() -> dict[str, Card]:
-    cards: dict[str, Card] = {}
-    for path in sorted((_HERE / "models").glob("[!_]*.py")):
-        module = ast.parse(path.read_text(encoding="utf-8"))
-        title, _, rest = ast.get_docstring(module).partition("\n\n")
-        paper = " ".join(rest.partition("\n\n")[0].split())
-        for keywords in _registrations(module):
-            fields = {key: keywords.pop(key) for key in ("kind", "year", "fidelity")}
-            parameters = keywords.pop("parameters")
-            for name in keywords:
-                weights = tuple(p.stem for p in sorted(packaged("weights").glob(f"{name}.*.json")))
-                cards[name] = Card(
-                    name=name, family=path.stem, title=title, paper=paper,
-                    parameters=parameters[name], weights=weights, **fields,
-                )  # fmt: skip
-    return cards
-
-
-def _registrations(module: ast.Module):
-    for node in module.body:
-        for call in getattr(node, "decorator_list", ()):
-            if isinstance(call, ast.Call) and getattr(call.func, "id", None) == "register":
-                yield {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+def _variant(name: str) -> tuple[dict, dict]:
+    """The registered arguments of `name`: those of its builder, and those of its top."""
+    return split_overrides(name, _builder(name)[1])

@@ -37,6 +37,14 @@ def real_weights() -> Path:
     return _folder("RADZOO_WEIGHTS")
 
 
+@pytest.fixture(scope="session")
+def torch_python() -> Path:
+    """An interpreter that has torch and torchvision (`RADZOO_TORCH_PYTHON`, or as `torch_python.find` says)."""
+    from torch_python import find
+
+    return find()
+
+
 @pytest.fixture
 def cli(monkeypatch, capsys):
     """`cli("list", …)` gives `(exit code, standard output, standard error)`."""

@@ -104,7 +104,7 @@ def recipe(index: Path, out: Path, **changes) -> Recipe:
 
 
 def candidates(every):
-    """The candidates of `features._candidates` with forests of 20 trees instead of 300, which take seconds."""
+    """The candidates of `features.candidates` with forests of 20 trees instead of 300, which take seconds."""
 
     def small(make):
         return lambda folds: make(folds).set_params(n_estimators=20)
@@ -117,12 +117,12 @@ def candidates(every):
 @functools.cache
 def finished() -> tuple[radzoo.Recipe, object]:
     """One binary run with all three ways, made once per process: `(recipe, Run)`. Look, do not touch."""
-    from radzoo import features
+    from radzoo.features import choice
 
     folder = Path(tempfile.mkdtemp(prefix="radzoo-run-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     what = recipe(pictures(folder / "data"), folder / "run")
-    with mock.patch.object(features, "_candidates", candidates(features._candidates)):
+    with mock.patch.object(choice, "candidates", candidates(choice.candidates)):
         return what, radzoo.run(what, name="fabricated")
 
 

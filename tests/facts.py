@@ -8,16 +8,66 @@ import keras
 import numpy as np
 
 FACTS = {
+    "alexnet": (60965224, (96, 256, 256), None, None),
+    "alexnet_owt": (61100840, (64, 192, 256), None, None),
+    "alexnet_owt_tiny": (24332, (8, 12, 12), 2.33383, 2.61854),
+    "alexnet_tiny": (25924, (8, 16, 12), 2.98871, 2.29963),
+    "caffenet": (60965224, (96, 256, 256), None, None),
     "densenet121": (7978856, (64, 256, 512, 1024, 1024), None, None),
     "densenet169": (14149480, (64, 256, 512, 1280, 1664), None, None),
     "densenet201": (20013928, (64, 256, 512, 1792, 1920), None, None),
     "densenet_tiny": (48216, (16, 32, 32), 1.44204, 4.39643),
+    "googlenet": (13378280, (64, 192, 480, 832, 1024), None, None),
+    "googlenet_bn": (13004888, (64, 192, 480, 832, 1024), None, None),
+    "googlenet_bn_tiny": (372472, (8, 24, 28, 40), 21.70439, 1.9802),
+    "googlenet_tiny": (324412, (8, 24, 28, 40), 3.90232, 2.32028),
+    "ild_cnn": (471567, (144,), None, None),
+    "ild_tiny": (6933, (18,), 1.71185, 2.25012),
+    "inception_tiny": (226102, (4, 12, 16, 48, 128), 71.17439, 0.71838),
+    "inception_v3": (27161264, (64, 192, 288, 768, 2048), None, None),
+    "kooi_cnn": (4446066, (16, 16, 32, 64), None, None),
+    "kooi_tiny": (5552, (4, 6, 8), 3.02868, 1.13182),
+    "liver_fibrosis_cnn": (1297665, (32, 64, 128, 128), None, None),
+    "liver_fibrosis_tiny": (12695, (4, 6), 1.7292, 0.25004),
+    "liver_mass_cnn": (1352869, (32, 64, 128), None, None),
+    "liver_tiny": (13225, (4, 6), 0.48318, 5.69906),
+    "mobilenet": (4231976, (64, 128, 256, 512, 1024), None, None),
+    "mobilenet_025": (470072, (16, 32, 64, 128, 256), None, None),
+    "mobilenet_tiny": (70200, (16, 32, 64), 0.56576, 0.92005),
     "mobilenet_v2": (3504872, (16, 24, 32, 96, 1280), None, None),
     "mobilenet_v2_035": (1677128, (8, 8, 16, 32, 1280), None, None),
     "mobilenet_v2_tiny": (38984, (8, 8, 32), 1.513, 0.99913),
+    "resnet101": (44549160, (64, 256, 512, 1024, 2048), None, None),
+    "resnet152": (60192808, (64, 256, 512, 1024, 2048), None, None),
+    "resnet18": (11689512, (64, 64, 128, 256, 512), None, None),
+    "resnet34": (21797672, (64, 64, 128, 256, 512), None, None),
+    "resnet50": (25557032, (64, 256, 512, 1024, 2048), None, None),
+    "resnet_bottleneck_tiny": (74896, (8, 32, 64), 43.56385, 1.86167),
+    "resnet_tiny": (27728, (8, 8, 16), 8.55719, 1.15089),
     "squeezenet": (1235496, (64, 128, 256, 512), None, None),
     "squeezenet_tiny": (69624, (8, 32, 64), 3.42315, 2.63896),
+    "tcnn1": (21310568, (96,), None, None),
+    "tcnn2": (22273384, (96, 256), None, None),
+    "tcnn3": (23682792, (96, 256, 384), None, None),
+    "tcnn4": (24346728, (96, 256, 384), None, None),
+    "tcnn5": (24265064, (96, 256, 256), None, None),
+    "tcnn_hybrid": (62538088, (96, 256, 256), None, None),
+    "tcnn_hybrid_tiny": (26180, (8, 16, 12), 3.96367, 2.56817),
+    "tcnn_tiny": (20420, (8, 16, 12), 2.13368, 1.9228),
+    "vgg16": (138357544, (64, 128, 256, 512, 512), None, None),
+    "vgg19": (143667240, (64, 128, 256, 512, 512), None, None),
+    "vgg_tiny": (39420, (8, 12, 16), 2.50601, 3.59452),
+    "zfnet": (62357608, (96, 256, 256), None, None),
+    "zfnet_tiny": (22388, (8, 12, 8), 2.256, 1.52186),
 }
+
+# Strides of the features, where they are not 2, 4, 8, … as far as there are features.
+STRIDES = {
+    **dict.fromkeys(("vgg_tiny", "kooi_tiny", "liver_tiny", "liver_fibrosis_tiny"), (1, 2, 4)),
+    "ild_tiny": (1,),
+    "zfnet_tiny": (2, 8, 16),
+}
+BORDERS = {"ild_tiny": 2}  # pixels that valid convolutions cost the features, where more than 1.5
 
 
 def fill(model: keras.Model) -> keras.Model:

@@ -7,7 +7,7 @@ from scipy.optimize import minimize
 from sklearn.model_selection import StratifiedGroupKFold
 
 from radzoo import images, metrics
-from radzoo.baselines import Metadata, clues, fit, grey_levels, metadata_columns, suspicion
+from radzoo.baselines import Metadata, clues, constant, fit, grey_levels, metadata_columns, suspicion
 from radzoo.errors import BadInput
 from radzoo.images.input import Input
 
@@ -312,3 +312,57 @@ def test_one_source_is_no_wolf(chest):
         assert auc["low"] < 0.5, name
         assert suspicion({"value": 0.69, "low": 0.59, "high": 0.79}, auc) != "exposed"
         assert suspicion({"value": 0.85, "low": 0.77, "high": 0.93}, auc) is None
+
+
+def numbers(seed=0, patients=60):
+    random = rng(seed)
+    owner = np.repeat(np.arange(patients), 2)
+    features = random.normal(size=(2 * patients, 5))
+    return features, 50 + 8 * features[:, :1] + 3 * random.normal(size=(2 * patients, 1)), owner
+
+
+def test_a_number_is_predicted_by_ridge_regression():
+    features, labels, owner = numbers()
+    learnt = fit(features, labels, owner, task="regression")
+    fresh, truth, _ = numbers(1)
+    assert np.abs(learnt.probability(fresh) - truth).mean() < 0.5 * np.abs(truth - np.median(labels)).mean()
+    standard = (features - features.mean(0)) / features.std(0)  # the ridge by its normal equations
+    found = [
+        np.linalg.solve(standard.T @ standard + np.eye(5) / strength, standard.T @ (labels[:, 0] - labels.mean()))
+        for strength in (0.001, 0.01, 0.1, 1.0)
+    ]
+    told = learnt.probability(features)[:, 0]
+    assert any(np.allclose(told, labels.mean() + standard @ each) for each in found)
+
+
+def test_noise_predicts_little_more_than_the_mean():
+    features, labels, owner = numbers()
+    noise = rng(5).normal(size=features.shape)
+    told = fit(noise, labels, owner, task="regression").probability(noise)
+    assert told.std() < 0.3 * labels.std() and told.mean() == pytest.approx(labels.mean())
+    for nothing in (fit(features[:, :0], labels, owner, task="regression"),
+                    fit(features, labels * 0 + labels.mean(), owner, task="regression")):  # fmt: skip
+        np.testing.assert_allclose(nothing.probability(features[:, :0]), np.full((120, 1), labels.mean()))
+
+
+def test_cuts_of_a_baseline_do_not_increase():
+    features, labels, owner = numbers()
+    cuts = (labels >= [42, 50, 58]).astype(float)
+    told = fit(features, cuts, owner, task="ordinal").probability(5 * rng(2).normal(size=(200, 5)))
+    assert told.shape == (200, 3) and (np.diff(told, axis=1) <= 0).all()
+
+
+def test_what_a_constant_says():
+    labels = np.array([[1.0], [2.0], [9.0]])
+    assert constant(labels, "regression").tolist() == [2] and constant(labels > 1, "binary") == pytest.approx([2 / 3])
+    assert constant(np.float32([[0, 0], [1, 0], [1, 1], [1, 1]]), "ordinal").tolist() == [0.75, 0.5]
+
+
+def test_suspicion_of_numbers():
+    """Chance is a correlation of 0, and a smaller error is better."""
+    entry = lambda low, high: {"value": (low + high) / 2, "low": low, "high": high}  # noqa: E731
+    error = lambda low, high: {"difference": (low + high) / 2, "low": low, "high": high}  # noqa: E731
+    assert suspicion(entry(0.5, 0.7), entry(-0.1, 0.4), task="regression") is None
+    assert suspicion(entry(0.3, 0.7), entry(0.1, 0.4), task="regression") == "exposed"
+    assert suspicion(entry(0.3, 0.7), entry(-0.1, 0.4), error(-3, -1), task="regression") == "overlap"
+    assert suspicion(entry(0.3, 0.7), entry(-0.1, 0.4), error(1, 3), task="regression") == "not told apart"

@@ -1,5 +1,6 @@
 """Grey into RGB: `fold`, `repeat` and the fresh `conv1x1` are the same function of the same pixels."""
 
+import fabricate
 import keras
 import numpy as np
 import pytest
@@ -7,7 +8,6 @@ from facts import fill
 
 import radzoo
 from radzoo import channels
-from radzoo.heads import _assemble
 from radzoo.images.input import Input
 
 SPECS = {
@@ -15,13 +15,14 @@ SPECS = {
     "caffe": Input(shape=(64, 64, 3), scale=255, mean=(103.939, 116.779, 123.68), order="bgr"),
     "plusminus": Input(shape=(64, 64, 3), scale=255, mean=(127.5,), std=(127.5,)),
 }
-TINY = [name for name in radzoo.list_models() if name.endswith("_tiny")]
+TINY = [name for name in radzoo.list_models(kind="classification") if name.endswith("_tiny")]
+FEW = ("densenet_tiny", "mobilenet_v2_tiny", "squeezenet_tiny")  # padding of three kinds: torch's, TensorFlow's, none
 
 
 def maps(name, way, spec, shape, source):
     """All feature maps of `source` (RGB weights) adapted to `way`, for one grey image fed through its own spec."""
     image = keras.Input((*shape, channels.count(way)))
-    model = keras.Model(image, radzoo.registry.backbone(name, channels.entry(image, way, spec)))
+    model = keras.Model(image, list(radzoo.registry.backbone(name, channels.entry(image, way, spec))))
     given = {layer.name: layer.get_weights() for layer in source.layers}
     for layer in model.layers:
         if layer.name in given:
@@ -31,17 +32,20 @@ def maps(name, way, spec, shape, source):
             layer.set_weights(values)
     grey = np.random.RandomState(0).rand(2, *shape, 1).astype("float32")
     adapted = channels.adapted_spec(spec, way)
-    return [np.array(x) for x in model(adapted.normalise(np.repeat(grey, channels.count(way), -1)))]
+    outputs = model(adapted.normalise(np.repeat(grey, channels.count(way), -1)))
+    return [np.array(x) for x in (outputs if isinstance(outputs, list) else [outputs])]
 
 
-@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
-@pytest.mark.parametrize("name", TINY)
-@pytest.mark.parametrize("shape", [(64, 64), (16, 32, 32)], ids=["2d", "3d"])
+CASES = [(name, "imagenet", (64, 64)) for name in TINY]  # 3-D of every family: test_inflation.py
+CASES += [(name, spec, shape) for name in FEW for spec in SPECS for shape in ((64, 64), (16, 32, 32))]
+
+
+@pytest.mark.parametrize("name, spec, shape", sorted(set(CASES)))
 def test_fold_equals_repeat_everywhere(name, spec, shape):
     source = fill(radzoo.build(name, (*shape, 3)))
-    reference = maps(name, "rgb", spec, shape, source)  # three equal channels through the unchanged network
+    reference = maps(name, "rgb", SPECS[spec], shape, source)  # three equal channels through the unchanged network
     for way in ("repeat", "fold", "conv1x1"):
-        for ours, theirs in zip(maps(name, way, spec, shape, source), reference, strict=True):
+        for ours, theirs in zip(maps(name, way, SPECS[spec], shape, source), reference, strict=True):
             assert np.abs(ours - theirs).max() <= 1e-5 * np.abs(theirs).max(), way
 
 
@@ -85,10 +89,18 @@ def test_equal_means_need_no_plane_of_ones():
     assert channels.entry(image, "fold", SPECS["imagenet"]).shape[-1] == 2
 
 
-def test_conv1x1_is_learned_and_repeat_is_not():
+def test_conv1x1_is_learned_and_repeat_is_not(tmp_path, monkeypatch):
+    monkeypatch.setenv("RADZOO_WEIGHTS", str(tmp_path))
+    fabricate.weights(tmp_path)
     for way, count in (("conv1x1", 2), ("repeat", 0)):
-        model = _assemble("squeezenet_tiny", (32, 32, 1), 2, "multiclass", None, SPECS["imagenet"], way, {})
+        model = radzoo.create_model("mobilenet_v2_tiny", (32, 32, 1), classes=2, weights="tests", channels=way)
         assert sum(w.path.startswith("channels") for w in model.trainable_weights) == count
+
+
+def test_what_several_channels_mean():
+    assert [channels.way(way, 3) for way in ("fold", "rgb", "windows", "phases", 3)] == ["rgb"] * 4 + [3]
+    assert [channels.way(way, 2) for way in ("fold", "windows", "phases", 2)] == ["fold", 2, 2, 2]
+    assert channels.way("phases", 1) == 1
 
 
 @pytest.mark.parametrize("bad", ["fould", 0, -1, "grey", True, 1.5])

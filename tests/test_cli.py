@@ -332,7 +332,7 @@ class Finished:
              "--positive", "1", "--where", "a == b"),
             "evaluate",
             (Path("RUN"), "other.csv"),
-            {"image": "i", "label": ("u", "v"), "patient": "p", "study": "s", "positive": "1", "where": "a == b"},
+            {"image": ("i",), "label": ("u", "v"), "patient": "p", "study": "s", "positive": "1", "where": "a == b"},
         ),
     ],
 )  # fmt: skip

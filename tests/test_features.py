@@ -8,13 +8,15 @@ import skops.io
 from keras import layers
 from sklearn.metrics import roc_auc_score
 
-from radzoo import features
+from radzoo import features, metrics
 from radzoo.data import Store
 from radzoo.errors import BadInput
+from radzoo.features import choice as choosing
 from radzoo.images.input import Input
 
 SPEC = Input(shape=(16, 16, 1), mean=(0.5,), std=(0.25,))
 KINDS = ("logistic regression", "support vector machine", "random forest")
+NUMBER_KINDS = ("ridge regression", "support vector machine", "random forest")
 TASKS = ("binary", "multiclass", "multilabel")
 
 
@@ -98,7 +100,7 @@ def test_an_interrupted_extraction_keeps_what_was_done(stored, calls, monkeypatc
             raise KeyboardInterrupt
         return counted(self, images, **options)
 
-    monkeypatch.setattr(features, "CHUNK", 2)
+    monkeypatch.setattr("radzoo.features.extraction.CHUNK", 2)
     monkeypatch.setattr(keras.Model, "predict", interrupted)
     with pytest.raises(KeyboardInterrupt):
         features.extract(model, store, keys, batch=4, progress=False)
@@ -136,7 +138,7 @@ def problem(task="binary", patients=40, images=3, shift=1.5, seed=0, labels=3):
 @pytest.fixture
 def only(monkeypatch):
     """`only("random forest")` leaves the first candidate of that kind, and makes forests of 20 trees."""
-    every = features._candidates
+    every = choosing.candidates
 
     def choose(*kinds):
         def some(*arguments):
@@ -144,7 +146,7 @@ def only(monkeypatch):
             names = [next(name for name in found if name.startswith(kind)) for kind in kinds]
             return {name: found[name] for name in names}
 
-        monkeypatch.setattr(features, "_candidates", some)
+        monkeypatch.setattr(choosing, "candidates", some)
 
     return choose
 
@@ -153,7 +155,7 @@ def only(monkeypatch):
 def test_folds_share_no_patient(task):
     _, labels, patients = problem(task)
     folds = features.patient_folds(labels, patients, task=task, seed=0)
-    assert len(folds) == features.FOLDS
+    assert len(folds) == choosing.FOLDS
     held_out = np.concatenate([held for _, held in folds])
     np.testing.assert_array_equal(np.sort(held_out), np.arange(len(labels)))  # each image is held out once
     for train, held in folds:
@@ -192,9 +194,9 @@ def test_patients_do_not_leak():
     owner = np.repeat(np.arange(30), 6)
     values = rng.normal(size=(30, 8))[owner] + 0.01 * rng.normal(size=(180, 8))
     labels = rng.permutation(np.repeat([0.0, 1.0], 15))[owner][:, None]
-    forest = features._candidates("binary", True, 0)["random forest, leaves of 1"](None).set_params(n_estimators=20)
+    forest = choosing.candidates("binary", True, 0)["random forest, leaves of 1"](None).set_params(n_estimators=20)
     grouped, leaky = (
-        np.mean([features._fold_auc(forest, values, labels[:, 0].astype(bool), labels, *f) for f in folds])
+        np.mean([choosing._fold_score(forest, values, labels[:, 0].astype(bool), labels, "binary", *f) for f in folds])
         for folds in (
             features.patient_folds(labels, owner, task="binary", seed=0),
             features.patient_folds(labels, np.arange(180), task="binary", seed=0),
@@ -262,6 +264,70 @@ def test_a_label_of_a_single_patient_leaves_the_support_vector_machine_out(has):
     choice = features.choose(values, labels, patients, task="multilabel", progress=False)
     assert "single training patient" in choice.note and not any("support vector" in name for name, _ in choice.table)
     assert np.isfinite(choice.probability(values)).all() and choice.probability(values).shape == (120, 2)
+
+
+def numbers(patients=40, images=3, seed=0):
+    """`(features, labels, patients)`: a number far from 0, of which two of the eight columns know something."""
+    rng = np.random.default_rng(seed)
+    owner = np.repeat(np.arange(patients), images)
+    age = 100 + 20 * rng.normal(size=patients)[owner]
+    values = rng.normal(size=(len(owner), 8)).astype("float32")
+    values[:, :2] += ((age - 100) / 10)[:, None]
+    return values, age.astype("float32")[:, None], np.array([f"p{i}" for i in owner])
+
+
+@pytest.mark.parametrize("kind", NUMBER_KINDS)
+def test_numbers(only, tmp_path, kind):
+    """In the units of the target, better than any constant, and the same after a round trip through the file."""
+    only(kind)
+    values, labels, patients = numbers()
+    choice = features.choose(values, labels, patients, task="regression", progress=False)
+    assert choice.detail.startswith(kind) and dict(choice.table)[choice.detail] > 0.5
+    fresh, truth, _ = numbers(seed=1)
+    told = choice.probability(fresh)
+    assert told.shape == truth.shape and metrics.score("regression", truth, told) > 0.7
+    line = metrics.recalibrate(labels, choice.probability(values), "regression")  # the first ridge says almost the mean
+    assert np.abs(line.apply(told) - truth).mean() < 0.8 * np.abs(truth - np.median(truth)).mean()
+    assert abs(told.mean() - truth.mean()) < 10  # in the units of the target
+    features.save_classifier(choice, tmp_path / "classifier.skops")
+    loaded = features.load_classifier(tmp_path / "classifier.skops")
+    assert loaded.task == "regression"
+    np.testing.assert_array_equal(loaded.probability(fresh[:5]), told[:5])
+
+
+def test_spearman_chooses_among_regressors(only):
+    only(*NUMBER_KINDS)
+    values, labels, patients = numbers()
+    labels = np.exp(labels / 20)  # a curve that no line follows
+    table = dict(features.choose(values[:, :2], labels, patients, task="regression", progress=False).table)
+    assert len(table) == 3 and all(0.5 < reached < 1 for reached in table.values()), table
+    noise = np.random.default_rng(0).normal(size=values.shape)
+    blind = features.choose(noise, labels, patients, task="regression", progress=False)
+    assert all(abs(reached) < 0.35 for _, reached in blind.table), blind.table
+
+
+def test_folds_of_numbers():
+    _, labels, patients = numbers(13, 2)
+    folds = features.patient_folds(labels, patients, task="regression", seed=0)
+    assert len(folds) == 4  # three patients in each
+    assert sorted(np.concatenate([held for _, held in folds])) == list(range(26))
+    assert all(not set(patients[train]) & set(patients[held]) for train, held in folds)
+    with pytest.raises(BadInput, match="3 patients in the training part: a regression needs at least 4"):
+        features.patient_folds(labels[:6], patients[:6], task="regression", seed=0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_cuts_do_not_increase(only, tmp_path, kind):
+    only(kind)
+    values, labels, patients = numbers()
+    cuts = (labels >= [80, 100, 120]).astype("float32")
+    choice = features.choose(values, cuts, patients, task="ordinal", progress=False)
+    noise = 3 * np.random.default_rng(2).normal(size=(200, 8))
+    told = choice.probability(noise)
+    assert told.shape == (200, 3) and (np.diff(told, axis=1) <= 0).all() and 0 <= told.min() <= told.max() <= 1
+    assert min(roc_auc_score(*pair) for pair in zip(cuts.T, choice.probability(values).T, strict=True)) > 0.7
+    features.save_classifier(choice, tmp_path / "classifier.skops")
+    np.testing.assert_array_equal(features.load_classifier(tmp_path / "classifier.skops").probability(noise), told)
 
 
 class Stranger:

@@ -224,6 +224,20 @@ def test_without_a_published_hash_the_first_use_is_trusted_and_a_change_noticed(
         resolve(wanted)
 
 
+def test_a_hash_of_which_only_the_first_digits_are_published_is_kept_in_full(server, capfd):
+    """Eight digits name the right file, they do not hold a later change off."""
+    wanted = manifest(server.url, sha256=None, bytes=None, sha256_start=SHA256[:8])
+    path, _ = resolve(wanted)
+    assert f"only the beginning {SHA256[:8]} of its hash is published; trusted on" in capfd.readouterr().err
+    beside = path.with_name("w.h5.sha256")
+    assert beside.read_text() == f"{SHA256}  w.h5\n"
+    assert resolve(wanted)[0] == path
+    other = SHA256[:8] + "0" * 56  # a file that agrees in the eight digits alone was first used
+    beside.write_text(f"{other}  w.h5\n")
+    with pytest.raises(BadInput, match=f"has sha256 {SHA256}, expected {other} as on its first use"):
+        resolve(wanted)
+
+
 def test_a_present_file_with_another_hash_is_neither_loaded_nor_overwritten(server, tmp_path, monkeypatch):
     (tmp_path / "w.h5").write_bytes(b"mine")
     found = hashlib.sha256(b"mine").hexdigest()

@@ -1,5 +1,6 @@
 """The training loop: when it stops, which weights it leaves, and that the same seed gives the same numbers."""
 
+import dataclasses
 import importlib
 
 import fabricate
@@ -8,15 +9,17 @@ import numpy as np
 import pytest
 
 import radzoo
+from radzoo import norms
 from radzoo.data import Store, settle_threads
 from radzoo.errors import BadInput
-from radzoo.heads import freeze
 from radzoo.images.input import Input
 from radzoo.losses import balanced
 from radzoo.metrics import auc
+from radzoo.norms import freeze
 from radzoo.recipe import Augment, Phase, Recipe
 from radzoo.train import state
-from radzoo.train.fit import HISTORY, Part, fit, predict, xla_state
+from radzoo.train.fit import HISTORY, Part, fit, xla_state
+from radzoo.views import answers
 
 loop = importlib.import_module("radzoo.train.fit")  # `radzoo.train.fit` the module, whatever the package exports
 settle_threads()  # before TensorFlow starts, as a run does
@@ -43,9 +46,9 @@ def network(seed=0, name="mobilenet_v2_tiny"):
     return radzoo.create_model(name, SPEC.shape, classes=1, task="binary")
 
 
-def train(parts, model, phases, frozen_norms=True, **changes):
+def train(parts, model, phases, policy="frozen", **changes):
     store, train, validation = parts
-    return fit(model, recipe(**changes), phases, train, validation, store, task="binary", frozen_norms=frozen_norms)
+    return fit(model, recipe(**changes), phases, train, validation, store, task="binary", policy=policy).history
 
 
 class Script:
@@ -55,12 +58,15 @@ class Script:
         self.rows, self.began = list(rows), []
         monkeypatch.setattr(loop, "_epoch", self)
 
-    def __call__(self, model, recipe, train, validation, store, loss, epoch):
+    def __call__(self, course, phase, progress):
+        model, epoch = course.model, len(progress.history)
         self.began.append(float(np.ravel(model.get_layer("head_logits").kernel.numpy())[0]))
         for weight in model.trainable_weights:
             weight.assign(np.full(weight.shape, epoch + 1.0))
         area, loss = self.rows[epoch]
-        return {"epoch": epoch + 1, "loss": loss, "val_loss": loss, "val_auc": area, "seconds": 0.0}
+        place = {"phase": progress.phase, "epoch": epoch + 1, "learning_rate": phase.learning_rate}
+        row = {"loss": loss, "val_loss": loss, "val_score": area, "seconds": 0.0}
+        return place | row, np.full((2, 1), epoch + 1.0)
 
 
 def kernel(model):
@@ -74,9 +80,9 @@ def small():
 
 
 def script_fit(phases):
-    some = Part([], np.float32([[0], [1]]))
+    some = Part(["a", "b"], np.float32([[0], [1]]))
     model = small()
-    return model, fit(model, recipe(), phases, some, some, None, task="binary", frozen_norms=False)
+    return model, fit(model, recipe(), phases, some, some, None, task="binary", policy="adapt").history
 
 
 def test_stops_after_patience_and_keeps_the_best(monkeypatch):
@@ -128,10 +134,10 @@ def test_the_model_is_that_of_the_best_epoch(trained, parts):
     """Its AUC and its loss on validation, computed anew, stand in the history."""
     model, history = trained
     store, train, validation = parts
-    probability = predict(model, store, validation.keys, 8)
+    probability = answers(model, store, validation.keys, batch=8)
     assert probability.shape == (10, 1)
-    best = max(history, key=lambda row: (row["val_auc"], -row["val_loss"]))
-    assert auc(validation.labels[:, 0], probability[:, 0]) == pytest.approx(best["val_auc"], abs=1e-12)
+    best = max(history, key=lambda row: (row["val_score"], -row["val_loss"]))
+    assert auc(validation.labels[:, 0], probability[:, 0]) == pytest.approx(best["val_score"], abs=1e-12)
     loss = np.mean(balanced(train.labels, "binary")(validation.labels, probability))
     assert loss == pytest.approx(best["val_loss"], rel=1e-5)
     images = np.stack([SPEC.normalise(store[key]) for key in validation.keys])
@@ -165,12 +171,23 @@ def dropping():
 PHASES = (Phase(epochs=2, learning_rate=1e-2, freeze_below="head"), Phase(epochs=3, learning_rate=3e-3, patience=2))
 
 
-@pytest.mark.parametrize("frozen_norms, stops", [(True, (1, 2, 3, 4, 5)), (False, (2,))])
-def test_an_interrupted_training_ends_with_the_same_numbers(parts, tmp_path, monkeypatch, stops, frozen_norms):
+WARMING = tuple(dataclasses.replace(phase, schedule="plateau", warmup=0.5) for phase in PHASES)
+
+
+@pytest.mark.parametrize(
+    "policy, stops, phases, deep",
+    [
+        ("frozen", (1, 2, 3, 4, 5), PHASES, {}),
+        ("adapt", (2,), PHASES, {}),
+        ("recalibrate", (1, 3), WARMING, {"weight_decay": 0.1, "depth_decay": 0.5}),
+    ],
+)
+def test_an_interrupted_training_ends_with_the_same_numbers(parts, tmp_path, monkeypatch, policy, stops, phases, deep):
     store, train_part, validation = parts
-    arguments = {"task": "binary", "frozen_norms": frozen_norms}
+    arguments = {"task": "binary", "policy": policy}
     whole = dropping()
-    history = fit(whole, recipe(), PHASES, train_part, validation, store, **arguments)
+    fitted = fit(whole, recipe(**deep), phases, train_part, validation, store, **arguments)
+    history = fitted.history
     kept, keep = tmp_path / "state.npz", state.save
 
     def stopping(path, model, progress):
@@ -183,10 +200,11 @@ def test_an_interrupted_training_ends_with_the_same_numbers(parts, tmp_path, mon
     monkeypatch.setattr(state, "save", stopping)
     for _ in range(len(left)):
         with pytest.raises(Stop):
-            fit(dropping(), recipe(), PHASES, train_part, validation, store, kept=kept, **arguments)
+            fit(dropping(), recipe(**deep), phases, train_part, validation, store, kept=kept, **arguments)
     again = dropping()
-    resumed = fit(again, recipe(), PHASES, train_part, validation, store, kept=kept, **arguments)
-    assert [{**row, "seconds": 0} for row in resumed] == [{**row, "seconds": 0} for row in history]
+    resumed = fit(again, recipe(**deep), phases, train_part, validation, store, kept=kept, **arguments)
+    assert [{**row, "seconds": 0} for row in resumed.history] == [{**row, "seconds": 0} for row in history]
+    np.testing.assert_array_equal(resumed.validation, fitted.validation)
     for one, two in zip(whole.weights, again.weights, strict=True):
         np.testing.assert_array_equal(one.numpy(), two.numpy(), err_msg=one.path)
 
@@ -203,7 +221,7 @@ def test_a_stop_while_the_state_is_written_keeps_the_one_before(parts, tmp_path,
 
     monkeypatch.setattr(np, "savez", torn)
     with pytest.raises(KeyboardInterrupt):
-        fit(dropping(), recipe(), PHASES, train_part, validation, store, task="binary", frozen_norms=True, kept=kept)
+        fit(dropping(), recipe(), PHASES, train_part, validation, store, task="binary", policy="frozen", kept=kept)
     assert [path.name for path in tmp_path.iterdir()] == ["state.npz"]
     assert len(state.load(kept)[0].history) == 1
 
@@ -211,7 +229,7 @@ def test_a_stop_while_the_state_is_written_keeps_the_one_before(parts, tmp_path,
 def test_the_state_of_another_network_or_a_damaged_one_is_said(parts, tmp_path):
     store, train_part, validation = parts
     kept = tmp_path / "state.npz"
-    arguments = {"task": "binary", "frozen_norms": True, "kept": kept}
+    arguments = {"task": "binary", "policy": "frozen", "kept": kept}
     fit(dropping(), recipe(), PHASES[:1], train_part, validation, store, **arguments)
     with pytest.raises(BadInput, match="belongs to another network"):
         fit(network(), recipe(), PHASES[:1], train_part, validation, store, **arguments)
@@ -225,27 +243,27 @@ def test_it_learns(parts):
     model = network(name="squeezenet_tiny")
     history = fit(
         model, recipe(augment=Augment()), (Phase(epochs=12, learning_rate=3e-3, patience=12),), part, part, store,
-        task="binary", frozen_norms=False,
-    )  # fmt: skip
-    assert max(row["val_auc"] for row in history) > 0.9
+        task="binary", policy="adapt",
+    ).history  # fmt: skip
+    assert max(row["val_score"] for row in history) > 0.9
     assert min(row["val_loss"] for row in history) < 0.8 * history[0]["val_loss"]
 
 
 def test_norms_that_move_though_frozen_are_noticed(monkeypatch):
     Script(monkeypatch, (0.6, 0.9))
-    monkeypatch.setattr(loop, "freeze", lambda model, below, norms: freeze(model, below, norms=False))
+    monkeypatch.setattr(norms, "prepare", lambda model, policy, below: freeze(model, below, norms=False))
     x = image = keras.Input((4,), name="image")
     x = keras.layers.BatchNormalization(name="stem_norm")(x)
     model = keras.Model(image, keras.layers.Dense(1, name="head_logits")(x), name="small")
-    some = Part([], np.float32([[0], [1]]))
+    some = Part(["a", "b"], np.float32([[0], [1]]))
     with pytest.raises(RuntimeError, match="frozen normalisation weights moved, the first is stem_norm/beta"):
-        fit(model, recipe(), (Phase(epochs=1, learning_rate=1.0),), some, some, None, task="binary", frozen_norms=True)
+        fit(model, recipe(), (Phase(epochs=1, learning_rate=1.0),), some, some, None, task="binary", policy="frozen")
 
 
 def test_a_loss_that_is_no_number_is_one_clear_line(parts):
     model = network(name="squeezenet_tiny")
     with pytest.raises(BadInput, match=r"the loss is .*nan.* in epoch 1: lower the learning rate"):
-        train(parts, model, (Phase(epochs=2, learning_rate=1e30),), frozen_norms=False)
+        train(parts, model, (Phase(epochs=2, learning_rate=1e30),), policy="adapt")
 
 
 @pytest.mark.parametrize("jit", ["auto", "off", "on"])
@@ -263,3 +281,47 @@ def test_xla_state_names_the_layers_that_forbid_it():
     model = keras.Model(image, keras.layers.Dense(1)(keras.layers.Flatten()(x)))
     model.compile("adam", "mse", jit_compile="auto")
     assert xla_state(model, "auto") == {"on": False, "why": "layers that cannot be compiled: turn"}
+
+
+def test_a_regression_answers_in_units_of_its_labels(parts):
+    """The scale of the labels goes into the last layer; the history and the answers of each epoch are in units, too."""
+    store, part, validation = parts
+    part, validation = (Part(each.keys, 100 + 30 * each.labels) for each in (part, validation))
+    keras.utils.set_random_seed(0)
+    model = radzoo.create_model("squeezenet_tiny", SPEC.shape, classes=1, task="regression")
+    phases = (Phase(epochs=3, learning_rate=3e-3),)
+    fitted = fit(model, recipe(augment=Augment()), phases, part, validation, store, task="regression", policy="adapt")
+    best = max(range(3), key=lambda i: (fitted.history[i]["val_score"], -fitted.history[i]["val_loss"]))
+    said = answers(model, store, validation.keys, batch=8)
+    np.testing.assert_allclose(said, fitted.validation[best], rtol=1e-5)
+    assert 80 < said.mean() < 150
+
+
+def test_auxiliary_heads_add_three_tenths_of_their_loss(parts):
+    """The loss of an epoch without learning is the main head's plus .3 of each auxiliary head's."""
+    store, part, _ = parts
+    part = Part(part.keys[:16], part.labels[:16])
+    x = image = keras.Input(SPEC.shape, name="image")
+    x = keras.layers.Flatten(name="head_flat")(x)
+    names = ("head", "head_auxiliary1", "head_auxiliary2")
+    keras.utils.set_random_seed(0)
+    model = keras.Model(image, [keras.layers.Dense(1, activation="sigmoid", name=name)(x) for name in names])
+    images = np.stack([SPEC.normalise(store[key]) for key in part.keys])
+    loss = balanced(part.labels, "binary")
+    terms = [float(np.mean(loss(part.labels, np.array(output)))) for output in model(images)]
+    what, phases = recipe(augment=Augment()), (Phase(epochs=1, learning_rate=1e-12),)
+    (row,) = fit(model, what, phases, part, part, store, task="binary", policy="adapt").history
+    assert row["loss"] == pytest.approx(terms[0] + 0.3 * (terms[1] + terms[2]), rel=1e-4)
+    assert row["val_loss"] == pytest.approx(terms[0], rel=1e-4)
+
+
+def test_covariates_reach_the_head(parts):
+    """Labels that only the covariate tells are learnt through it."""
+    store, part, _ = parts
+    labels = np.random.default_rng(0).integers(0, 2, (24, 1)).astype("float32")
+    part = Part(part.keys, labels, 2 * labels - 1)
+    keras.utils.set_random_seed(0)
+    model = radzoo.create_model("squeezenet_tiny", SPEC.shape, classes=1, task="binary", covariates=1)
+    phases = (Phase(epochs=12, learning_rate=3e-2, freeze_below="head", patience=12),)
+    history = fit(model, recipe(augment=Augment()), phases, part, part, store, task="binary", policy="frozen").history
+    assert history[-1]["val_score"] == 1

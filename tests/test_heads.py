@@ -14,8 +14,9 @@ import pytest
 import radzoo
 from radzoo import channels, registry, weights
 from radzoo.errors import BadInput
-from radzoo.heads import create_reported, freeze, stages, statistics
+from radzoo.heads import create_reported
 from radzoo.losses import plain
+from radzoo.norms import freeze, stages, statistics
 
 SHAPE = (32, 32, 1)
 SOFTMAX = "multiclass"
@@ -54,7 +55,7 @@ ACTIVATIONS = {
 @pytest.mark.parametrize("head", ["pool", "paper"])
 @pytest.mark.parametrize("task", ACTIVATIONS)
 def test_the_task_decides_the_activation(task, head):
-    classes = 1 if task == "binary" else 3
+    classes = 1 if task in ("binary", "regression") else 3
     model = radzoo.create_model("squeezenet_tiny", SHAPE, classes=classes, task=task, head=head)
     assert [layer.name for layer in model.layers[-2:]] == ["head_logits", "head"]
     both = keras.Model(model.input, [model.get_layer("head_logits").output, model.output])
@@ -72,7 +73,7 @@ def test_three_dimensions_too():
     "changes, message",
     [
         ({"name": "squeezenet_tinny"}, "unknown model 'squeezenet_tinny', did you mean squeezenet_tiny"),
-        ({"task": "binery"}, "task='binery' came, expected binary, multilabel, multiclass, regression"),
+        ({"task": "binery"}, "task='binery' came, expected binary, multilabel, multiclass, ordinal, regression"),
         ({"task": "binary", "classes": 2}, "classes=1"),
         ({"head": "segmenter"}, "expected 'pool' or 'paper'"),
         ({"width": 8, "depth": 3}, "no argument 'depth'"),

@@ -11,9 +11,9 @@ import pytest
 
 from radzoo.errors import BadInput
 from radzoo.images import phantoms, read
-from radzoo.images.phantoms import beam, findings, radiograph, vessels
+from radzoo.images.phantoms import beam, chest_set, findings, radiograph, vessels
 from radzoo.images.phantoms.beam import SCANNERS, Rays, ellipsoid
-from radzoo.images.phantoms.files import plan
+from radzoo.images.phantoms.chest_set import plan
 from radzoo.images.phantoms.header import dataset
 from radzoo.images.phantoms.thorax import LEFT, RIGHT, Pose, draw_pose, draw_thorax
 
@@ -289,7 +289,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch):
     def broken(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setitem(phantoms.KINDS, "chest", broken)
+    monkeypatch.setattr(chest_set, "images", broken)
     with pytest.raises(BadInput, match="No space left"):
         phantoms.write(tmp_path / "set", patients=2, size=64)
     assert list(tmp_path.iterdir()) == []
@@ -303,6 +303,9 @@ def test_bad_input(tmp_path):
         ({"prevalence": {"nodule": 1.5}}, "nodule 1.5"),
         ({"patients": 0}, "at least one patient"),
         ({"size": 8}, "at least 32"),
+        ({"kind": "pneumonia", "size": 20}, "at least 28"),
+        ({"kind": "hand", "findings": ("nodule",)}, "only the chest takes them"),
+        ({"kind": "hand", "prevalence": {"nodule": 0.5}}, "only the chest takes them"),
     ):
         with pytest.raises(BadInput, match=match):
             phantoms.write(tmp_path / "set", **wrong)

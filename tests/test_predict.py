@@ -78,7 +78,7 @@ def test_called(run, tmp_path):
     manifest = radzoo.load(run)[1]
 
     class Many:
-        classes, task, metrics = ("a", "b", "c"), "multilabel", {"thresholds": [0.5, 0.2, None]}
+        classes, task, told = ("a", "b", "c"), "multilabel", {"thresholds": [0.5, 0.2, None]}
 
     table = _table(["x", "y"], np.array([[0.5, 0.1, 1.0], [0.4, 0.3, 0.9]]), Many)
     assert list(table["called"]) == ["a", "b"]

@@ -34,6 +34,8 @@ def fabricate(
     patient = np.repeat(np.arange(patients), rng.integers(1, 4, patients))
     if task == "multiclass":
         truth = np.eye(k)[rng.integers(0, k, patients)][patient]
+    elif task == "ordinal":
+        truth = (rng.integers(0, k + 1, patients)[:, None] > np.arange(k)).astype(float)[patient]
     else:
         truth = (rng.random((patients, k)) < np.linspace(share, 0.03, k)).astype(float)[patient]
     block = (rng.permutation(patients) % (folds or 5) + 1)[patient]
@@ -66,12 +68,12 @@ def fabricate(
     thresholds = rows[0]["thresholds"]["1" if folds else ""]
     summary = {
         "task": task, "classes": list(classes), "positive": classes[0] if task == "binary" else None,
-        "synthetic": True, "notes": ["One scanner made all images."], "unit": unit, "aggregate": "mean",
+        "synthetic": True, "notes": ["One scanner made all images."], "unit": unit, "aggregate": "mean", "repeats": 1,
         "design": {"kind": "folds" if folds else "split", "folds": folds or None, "patients": patients},
         "best": {"model": NETWORK, "way": best}, "rows": rows,
         "anew": rows[0]["test"] if folds else None,
         "comparisons": [_pair(judged, run, a, b) for a, b in pairs if a in ways and b in ways],
-        "final": {"train": 4321, "validation": 1234, "validation_auc": 0.8765, "thresholds": thresholds}
+        "final": {"train": 4321, "validation": 1234, "validation_score": 0.8765, "thresholds": thresholds}
         if folds else None,
         "external": [
             {"name": f"hospital_{i}.csv", "date": "2026-11-21", "looks": i, "images": count, "patients": count}
@@ -97,7 +99,8 @@ def _probability(task, truth, rng, signal):
     if task == "multiclass":
         return np.exp(logit) / np.exp(logit).sum(1, keepdims=True)
     share = truth.mean(0).clip(0.01, 0.99)
-    return 1 / (1 + np.exp(-logit - np.log(share / (1 - share))))
+    said = 1 / (1 + np.exp(-logit - np.log(share / (1 - share))))
+    return metrics.monotone(said) if task == "ordinal" else said
 
 
 def _answers(run, rng, signal):
@@ -128,20 +131,23 @@ def _row(run, way, answers):
     row = {"model": _model(way), "way": way, "detail": "logistic regression" if way == "features" else ""}
     for part, (truth, score, patients, fixed, fold) in joined.items():
         raw = np.clip(score * 1.3, 0, 1) if run.task == "binary" and way != "majority" else None
-        row[part] = metrics.evaluate(
-            truth, score, patients, task=run.task, classes=run.classes, thresholds=fixed, raw=raw,
-            folds=fold if run.folds else None, bootstrap=200,
-        )  # fmt: skip
-    return row | {"thresholds": thresholds}
+        row[part] = _evaluated(
+            run, truth, score, patients, thresholds=fixed, raw=raw, folds=fold if run.folds else None
+        )
+    return row | {"thresholds": thresholds, "choice": 0.6543 if _model(way) else 0.5}
 
 
 def _external(run, rng, signal, count):
     truth = run.truth[rng.integers(0, len(run.truth), count)]
     score = _probability(run.task, truth, rng, signal * 0.7)
-    return metrics.evaluate(
-        truth, score, np.arange(count), task=run.task, classes=run.classes, thresholds=[0.4] * len(run.classes),
-        bootstrap=200,
-    )  # fmt: skip
+    return _evaluated(run, truth, score, np.arange(count), thresholds=[0.4] * len(run.classes))
+
+
+def _evaluated(run, *units, **options):
+    options |= {"classes": run.classes, "bootstrap": 200}
+    if run.task == "ordinal":
+        return metrics.evaluate_ordinal(*units, **options)
+    return metrics.evaluate(*units, task=run.task, **options)
 
 
 def _pair(judged, run, a, b):
@@ -165,9 +171,9 @@ def _history(folder, rng, ways, folds):
                 step += 1
                 fall, noise = np.exp(-step / 5), rng.normal(0, 0.01, 3)
                 numbers = np.array([0.25 + 0.5 * fall, 0.4 + 0.35 * fall + 0.01 * step, 0.9 - 0.35 * fall]) + noise
-                lines.append([fold, NETWORK, way, phase, epoch + 1, 1e-3, *numbers, 3.2])
-    columns = ["fold", "model", "way", "phase", "epoch", "learning_rate", "loss", "val_loss", "val_auc", "seconds"]
-    pd.DataFrame(lines, columns=columns).to_csv(folder / "history.csv", index=False)
+                lines.append([fold, NETWORK, way, 0, phase, epoch + 1, 1e-3, *numbers, 3.2])
+    columns = ["fold", "model", "way", "repeat", "phase", "epoch", "learning_rate", "loss", "val_loss", "val_score"]
+    pd.DataFrame(lines, columns=[*columns, "seconds"]).to_csv(folder / "history.csv", index=False)
 
 
 def _made(folder, task, classes, images):
@@ -450,7 +456,7 @@ def test_undecided_runs_say_so(binary):
     run = reading.read(binary[0])
     run.best["test"]["auc"] |= {"value": 0.6, "low": 0.41, "high": 0.78}
     run.best["test"] |= {"patients": 31, "note": "a remark"}
-    said = " ".join(answer.cautions(run))
+    said = " ".join(limits.cautions(run))
     assert "The interval includes 0.5" in said and "Only 31 patients were tested" in said and "a remark." in said
 
 

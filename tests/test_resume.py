@@ -113,7 +113,8 @@ class Stop(KeyboardInterrupt):
     """Ctrl-C at the n-th file that appears."""
 
 
-@pytest.mark.parametrize("design", [(0.5, 0.25, 0.25), pytest.param(3, marks=pytest.mark.slow)], ids=["split", "folds"])
+@pytest.mark.slow
+@pytest.mark.parametrize("design", [(0.5, 0.25, 0.25), 3], ids=["split", "folds"])
 def test_stopped_at_every_file_that_appears(tmp_path, monkeypatch, design, capsys):
     """Ctrl-C just before or just after a file of the run folder takes its place: nothing is lost, nothing differs."""
     index = fabricate.pictures(tmp_path / "pictures", patients=24, images=1)

@@ -151,14 +151,14 @@ def test_the_best_way_is_chosen_on_validation(run):
 def test_history(run):
     history = pd.read_csv(run / "history.csv")
     assert list(history.columns) == [
-        "fold", "model", "way", "phase", "epoch", "learning_rate", "loss", "val_loss", "val_auc", "seconds",
+        "fold", "model", "way", "repeat", "phase", "epoch", "learning_rate", "loss", "val_loss", "val_score", "seconds",
     ]  # fmt: skip
     assert [tuple(row) for row in history[["way", "phase", "epoch"]].to_numpy()] == [
         ("finetune", 1, 1), ("finetune", 2, 2), ("scratch", 1, 1), ("scratch", 1, 2),
     ]  # fmt: skip
     for row in fabricate.content(run, "metrics.json")["rows"][1:3]:
         mine = history[history["way"] == row["way"]]
-        assert row["validation"]["auc"]["value"] == pytest.approx(mine["val_auc"].max())
+        assert row["validation"]["auc"]["value"] == pytest.approx(mine["val_score"].max())
 
 
 def test_environment(run):
@@ -177,7 +177,7 @@ def test_manifest_describes_the_trained_weights(run):
     assert manifest.input.shape == (32, 32, 1) and set(manifest.licences) == {"code", "weights", "data"}
     best = fabricate.content(run, "metrics.json")["best"]
     row = next(r for r in fabricate.content(run, "metrics.json")["rows"] if r["way"] == best["way"])
-    assert manifest.metrics["thresholds"] == row["validation"]["thresholds"]
+    assert list(manifest.metrics["thresholds"]) == row["validation"]["thresholds"]
     assert manifest.metrics["threshold_rule"] == "sensitivity 0.90" and manifest.metrics["unit"] == "image"
     from safetensors.numpy import load_file
 

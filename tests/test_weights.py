@@ -187,7 +187,7 @@ def test_commercial_use_needs_three_known_licences():
         ({"files": []}, "'files' is empty"),
         ({"files": "w.h5"}, "'files' is missing or no list"),
         ({"files": [{"name": "../w.h5", "format": "keras_h5"}]}, "must be a plain name"),
-        ({"files": [{"name": "w.h5", "format": "torch"}]}, "expected safetensors or keras_h5"),
+        ({"files": [{"name": "w.h5", "format": "caffe"}]}, "expected safetensors or keras_h5"),
         ({"files": [{"name": "w.h5", "format": "keras_h5", "url": "file:///etc/passwd"}]}, "is no http"),
         ({"licences": {"code": "MIT"}}, "keys code, weights, data"),
         ({"tag": "other"}, "its name must be squeezenet.other.json"),

@@ -6,8 +6,8 @@ apart looks like one that sees disease (Zech et al., PLoS Medicine 2018; DeGrave
 result was seen, and does not depend on the data set.
 """
 
-from radzoo.baselines.classify import Baseline, fit, suspicion
+from radzoo.baselines.classify import Baseline, constant, fit, suspicion
 from radzoo.baselines.grey import grey_levels
 from radzoo.baselines.metadata import Metadata, clues, metadata_columns
 
-__all__ = ["Baseline", "Metadata", "clues", "fit", "grey_levels", "metadata_columns", "suspicion"]
+__all__ = ["Baseline", "Metadata", "clues", "constant", "fit", "grey_levels", "metadata_columns", "suspicion"]

@@ -40,7 +40,7 @@ def parse(what, arguments: list[str], **options):
 def _one_line(boxed: str) -> str:
     """The text within a box of tyro, without its frame and its hint."""
     lines = (re.sub(r"\x1b\[[0-9;]*m", "", line).strip("│╭╮╰╯─ ") for line in boxed.splitlines())
-    text = " ".join(line for line in lines if line and line != "Parsing error")
+    text = " ".join(line for line in lines if line.strip("-") and line != "Parsing error")
     return re.sub(r"\s*For full helptext, (see|run) ", ": see ", text)
 
 

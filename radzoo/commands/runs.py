@@ -49,7 +49,7 @@ def _resume(arguments: list[str]) -> None:
 def evaluate(
     run: Positional[Path],
     index: Positional[str],
-    image: str | None = None,
+    image: tuple[str, ...] | None = None,
     label: tuple[str, ...] | None = None,
     patient: str | None = None,
     study: str | None = None,
@@ -61,7 +61,7 @@ def evaluate(
     Args:
         run: the run folder.
         index: a CSV with one row per image. Its columns are called as those of the run's own index, unless named here.
-        image: column of the path.
+        image: column of the path, or one per contrast phase.
         label: label column, or one per class.
         patient: column that tells patients apart.
         study: column that tells studies apart.
@@ -76,12 +76,25 @@ def evaluate(
     )
 
 
+def ensemble(runs: Positional[tuple[Path, ...]], how: str = "weights", out: Path | None = None):
+    """Makes one run of the chosen networks of several, which must have seen the same patients in the same parts.
+
+    Args:
+        runs: the run folders, two or more.
+        how: `mean` of the probabilities, or `weights` chosen on validation.
+        out: the new run folder; by default the first free runs/ensemble-1, runs/ensemble-2, ...
+    """
+    start_keras()
+    _say(radzoo.ensemble(runs, how=how, out=out))
+
+
 def predict(
     run: Positional[Path],
     files: Positional[tuple[str, ...]],
     out: Path | None = None,
     batch: int = 32,
     together: bool = False,
+    covariates: tuple[str, ...] = (),
 ):
     """Runs the model of a finished run on images.
 
@@ -91,16 +104,25 @@ def predict(
         out: CSV to write, which must not exist; the standard output by default.
         batch: images per step.
         together: the files are one study or one patient, for a run that decides per study or patient.
+        covariates: `COLUMN=VALUE` for a run that takes some beside the image; the same for all files.
     """
+    beside = dict(_pair(word) for word in covariates)
     if out is not None:
         check_new(out)
     start_keras()
-    table = radzoo.predict(run, files, batch=batch, together=together)
+    table = radzoo.predict(run, files, batch=batch, together=together, covariates=beside)
     text = table.to_csv(index=False, float_format="%.6g")
     if out is None:
         print(text, end="")
     else:
         write(out, text)
+
+
+def _pair(word: str) -> tuple[str, str]:
+    name, mark, value = word.partition("=")
+    if not (name and mark and value):
+        raise BadInput(f"--covariates {word!r} came, expected COLUMN=VALUE such as sex=F")
+    return name, value
 
 
 def check_new(path: Path) -> None:

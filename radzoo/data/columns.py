@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from radzoo.errors import BadInput
+from radzoo.images.paths import BREAK, joined, separated
 from radzoo.recipe import Data
 
 VALIDATION = ("val", "valid", "validation")
@@ -39,11 +40,17 @@ def name_rows(table: pd.DataFrame, positions, limit: int = 5) -> str:
 
 
 def image_table(cells: pd.DataFrame, data: Data, file: Path) -> pd.DataFrame:
-    """`row` and `path` of every image."""
-    images = column(cells, data.image, "image", file).str.strip()
-    table = pd.DataFrame({"row": cells.index.to_numpy(), "path": images.to_numpy()})
-    _refuse(table, images == "", f"column '{data.image}' names no image in {{}}: fill them in or remove these rows")
-    table["path"] = [os.path.abspath(file.parent / image) for image in images]
+    """`row` and `path` of every image; several image columns make one path of all files (`paths.joined`)."""
+    if len(set(data.image)) < len(data.image) or not data.image:
+        raise BadInput(f"--data.image {' '.join(data.image)} came: name each image column once, in the order you want")
+    columns = {name: column(cells, name, "image", file).str.strip() for name in data.image}
+    table = pd.DataFrame({"row": cells.index.to_numpy(), "path": columns[data.image[0]].to_numpy()})
+    for name, images in columns.items():
+        _refuse(table, images == "", f"column '{name}' names no image in {{}}: fill them in or remove these rows")
+        broken = images.str.contains(BREAK, regex=False)
+        _refuse(table, broken, f"column '{name}' holds a line break in {{}}: rename these files")
+    rows = zip(*columns.values(), strict=True)
+    table["path"] = [joined(os.path.abspath(file.parent / image) for image in row) for row in rows]
     double = table["path"].duplicated(keep=False)
     _refuse(table, double, "the same image stands in several rows, {}: keep one row per image")
     return table
@@ -73,6 +80,8 @@ def add_owners(table: pd.DataFrame, cells: pd.DataFrame, data: Data, unit: str, 
         f"a study of column '{data.study}' belongs to more than one patient in {{}}: mend these rows, or write "
         "patient and study into one column",
     )
+    if len(data.image) > 1:
+        _look_at_files(table, notes)
 
 
 def given_parts(table: pd.DataFrame, cells: pd.DataFrame, data: Data, file: Path) -> pd.Series:
@@ -102,6 +111,21 @@ def _ids(table: pd.DataFrame, cells: pd.DataFrame, name: str, role: str, file: P
     empty = np.isin([each.lower() for each in ids], ("", "nan"))
     _refuse(table, empty, f"column '{name}' names no {role} in {{}}: fill them in or remove these rows")
     return ids
+
+
+def _look_at_files(table: pd.DataFrame, notes: list[str]) -> None:
+    """Rows of several images may share some, such as neighbouring slices, but only within a patient."""
+    files = table["path"].map(separated).explode()
+    owners = table["patient"].reindex(files.index).groupby(files.to_numpy()).transform("nunique")
+    _refuse(
+        table,
+        (owners > 1).groupby(level=0).any(),
+        "rows of different patients name the same file, {}: give each patient's rows files of their own, or name the "
+        "patient column (--data.patient)",
+    )
+    twice = sum(len(set(paths)) < len(paths) for paths in map(separated, table["path"]))
+    if twice:
+        notes.append(f"{twice} of {len(table)} rows name the same file in more than one image column.")
 
 
 def _refuse(table: pd.DataFrame, bad, message: str) -> None:

@@ -24,6 +24,8 @@ def batches(
     seed: int = 0,
     epoch: int = 0,
     shuffle: bool = False,
+    beside: np.ndarray | None = None,
+    outputs: int = 1,
 ):
     """One epoch of images and labels, a pure function of `(seed, epoch, image)`.
 
@@ -34,6 +36,8 @@ def batches(
         keys: of `store.add`.
         labels: `(n, k)`.
         augment: for training images; None leaves images as they are.
+        beside: covariates `(n, c)`; a batch then holds `((images, covariates), labels)`.
+        outputs: of the network; each of several is given the labels.
     Returns:
         `tf.data.Dataset` of float32 `(images, labels)`: `(batch, h, w, channels)` normalised for the network, and
         `(batch, k)`.
@@ -43,13 +47,19 @@ def batches(
     keys, labels = list(keys), np.asarray(labels, "float32")
     order = _order(len(keys), batch, seed, epoch, shuffle)
 
+    if beside is not None:
+        known, places = tf.constant(beside, tf.float32), tf.constant(order)
+
     def make(number):
         images = np.stack([_image(store, keys[i], augment, seed, epoch) for i in order[number]])
         return store.spec.normalise(images).astype("float32"), labels[order[number]]
 
     def load(number):
         images, targets = tf.numpy_function(make, [number], [tf.float32, tf.float32])
-        return tf.ensure_shape(images, (batch, *store.spec.shape)), tf.ensure_shape(targets, (batch, labels.shape[1]))
+        images = tf.ensure_shape(images, (batch, *store.spec.shape))
+        targets = tf.ensure_shape(targets, (batch, labels.shape[1]))
+        inputs = images if beside is None else (images, tf.gather(known, tf.gather(places, number)))
+        return inputs, targets if outputs == 1 else (targets,) * outputs
 
     numbers = tf.data.Dataset.range(len(order))
     return numbers.map(load, num_parallel_calls=WORKERS, deterministic=True).prefetch(WORKERS)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from radzoo.data import kinds
+from radzoo.data import covariates, kinds
 from radzoo.data.columns import add_owners, column, given_parts, image_table, name_rows
 from radzoo.data.labels import encode, encode_as
 from radzoo.data.sources import from_csv, from_npz, from_phantoms
@@ -32,6 +32,7 @@ class Index:
         notes: one sentence each for what a reader of the report must know.
         synthetic: whether every image is fabricated.
         metadata: the user's CSV as text, every column of it, row by row as `table`; no columns for an npz.
+        covariates: the columns of `Data.covariates` as text, row by row as `table`.
     """
 
     table: pd.DataFrame
@@ -41,6 +42,7 @@ class Index:
     notes: tuple[str, ...] = ()
     synthetic: bool = False
     metadata: pd.DataFrame | None = None
+    covariates: pd.DataFrame | None = None
 
 
 def read_index(data: Data, task: str = "auto", unit: str = "image") -> Index:
@@ -53,7 +55,7 @@ def read_index(data: Data, task: str = "auto", unit: str = "image") -> Index:
     """
     read = _read(data, unit)
     labels, classes, task = encode(read.labels, read.data, task, lambda positions: name_rows(read.table, positions))
-    return Index(read.table, labels, classes, task, tuple(read.notes), read.synthetic, read.metadata)
+    return _index(read, labels, classes, task)
 
 
 def read_external(data: Data, index: str, classes: tuple[str, ...], task: str, unit: str = "image") -> Index:
@@ -72,7 +74,11 @@ def read_external(data: Data, index: str, classes: tuple[str, ...], task: str, u
     if task == "binary" and data.positive is not None:
         others = sorted(set(read.labels.iloc[:, 0].str.strip()) - {data.positive})
         read.notes.append(f"{', '.join(others) or 'No value'} counts as not {data.positive} in {Path(index).name}.")
-    return Index(read.table, labels, tuple(classes), task, tuple(read.notes), read.synthetic, read.metadata)
+    return _index(read, labels, tuple(classes), task)
+
+
+def _index(read: _Read, labels, classes, task: str) -> Index:
+    return Index(read.table, labels, classes, task, tuple(read.notes), read.synthetic, read.metadata, read.covariates)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +91,7 @@ class _Read:
     notes: list[str]
     synthetic: bool
     metadata: pd.DataFrame
+    covariates: pd.DataFrame
 
 
 def _read(data: Data, unit: str, parts: bool = True) -> _Read:
@@ -113,7 +120,10 @@ def _read(data: Data, unit: str, parts: bool = True) -> _Read:
     labels = pd.DataFrame({name: column(cells, name, "label", file) for name in data.label})
     synthetic = synthetic or ("synthetic" in cells and set(cells["synthetic"].str.strip()) == {"1"})
     metadata = (cells.iloc[:, :0] if arrays else cells).reset_index(drop=True)
-    return _Read(table, labels, data, notes, synthetic, metadata)
+    for name in data.covariates:
+        column(cells, name, "covariates", file)
+    beside = covariates.read(cells, data.covariates, lambda positions: name_rows(table, positions))
+    return _Read(table, labels, data, notes, synthetic, metadata, beside)
 
 
 def _select(cells: pd.DataFrame, where: str | None, file: Path, notes: list[str]) -> pd.DataFrame:

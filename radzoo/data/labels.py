@@ -1,13 +1,14 @@
-"""Label columns as numbers: binary, multiclass (one-hot) or multilabel."""
+"""Label columns as numbers: binary, multiclass (one-hot), multilabel; ordinal and regression are in `targets`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
+from radzoo.data import targets
+from radzoo.data.values import Rows, check_known, listed, order, plain
 from radzoo.errors import BadInput
 from radzoo.recipe import Data
 
@@ -15,29 +16,29 @@ TRUTH = {"1": 1, "true": 1, "yes": 1, "0": 0, "false": 0, "no": 0}
 RESERVED = ("row", "patient", "unit", "fold", "split", "model", "way", "digest", "file", "called")  # columns of tables
 MISSING = ("", "nan", "na", "n/a", "null")
 
-Rows = Callable[[np.ndarray], str]  # positions to the words that name these rows to the user
-
 
 def encode(cells: pd.DataFrame, data: Data, task: str, rows: Rows) -> tuple[np.ndarray, tuple[str, ...], str]:
     """The labels of an index.
 
     Args:
         cells: one text column per label, one row per image.
-        task: `auto`, `binary`, `multiclass` or `multilabel`. Several columns are multilabel, one with two values is
-            binary, one with more is multiclass.
+        task: `auto`, `binary`, `multiclass`, `multilabel`, `ordinal` or `regression`. With `auto` several columns are
+            multilabel, one with two values is binary, one with more is multiclass.
         rows: names rows in messages.
     Returns:
         Labels float32 `(n, k)`, the `k` class names, and the task (never `auto`).
     """
     cells = _filled(cells, rows)
     _check_names((*cells, *data.classes))
+    if task in targets.TASKS:
+        return *targets.encode(_only(cells, task), tuple(map(plain, data.classes)), task, rows), task
     if cells.shape[1] > 1 and task in ("multilabel", "auto"):
         return _multilabel(cells, rows), tuple(cells), "multilabel"
     column = _only(cells, task)
-    values = sorted(set(column), key=_order)
-    classes = tuple(map(_plain, data.classes))
+    values = sorted(set(column), key=order)
+    classes = tuple(map(plain, data.classes))
     if classes:
-        _check_known(column, classes, rows)
+        check_known(column, classes, rows)
     if len(values) == 1:
         raise BadInput(
             f"column '{column.name}' holds only the value {values[0]!r} in all {len(column)} rows: "
@@ -55,6 +56,7 @@ def encode(cells: pd.DataFrame, data: Data, task: str, rows: Rows) -> tuple[np.n
         return truth.to_numpy("float32")[:, None], (name,), "binary"
     if task == "auto" and not classes:
         _check_stray(column, values, rows)
+        targets.check_few(column)
     return _one_hot(column, classes or values), classes or tuple(values), "multiclass"
 
 
@@ -72,14 +74,16 @@ def encode_as(cells: pd.DataFrame, classes: tuple[str, ...], data: Data, task: s
             )
         return _multilabel(cells, rows)
     column = _only(cells, task)
+    if task in targets.TASKS:
+        return targets.encode_as(column, classes, tuple(map(plain, data.classes)), task, rows)
     if task == "multiclass":
-        _check_known(column, classes, rows)
+        check_known(column, classes, rows)
         return _one_hot(column, classes)
     return _binary(column, data.positive, rows, absent=True)[0].to_numpy("float32")[:, None]
 
 
 def _filled(cells: pd.DataFrame, rows: Rows) -> pd.DataFrame:
-    cells = cells.map(_plain)
+    cells = cells.map(plain)
     for name in cells:
         empty = np.flatnonzero(cells[name].str.lower().isin(MISSING))
         if len(empty):
@@ -102,15 +106,6 @@ def _only(cells: pd.DataFrame, task: str) -> pd.Series:
     return cells.iloc[:, 0]
 
 
-def _check_known(column: pd.Series, classes: tuple[str, ...], rows: Rows) -> None:
-    unknown = sorted(set(column) - set(classes), key=_order)
-    if unknown:
-        raise BadInput(
-            f"column '{column.name}' holds {unknown[0]!r} in {rows(np.flatnonzero(column == unknown[0]))}, "
-            f"expected one of {', '.join(classes)} (--data.classes)"
-        )
-
-
 def _check_stray(column: pd.Series, values: list[str], rows: Rows) -> None:
     """Words among numbers are a slip: 0, 1 and a "maybe"."""
     stray = [v for v in values if v.lower() not in TRUTH and not re.fullmatch(r"[-+]?\d+(\.\d+)?", v)]
@@ -131,13 +126,13 @@ def _binary(column: pd.Series, positive: str | None, rows: Rows, absent: bool = 
     if positive is None:
         _check_truth(column, truth, rows)
         return truth == 1, column.name
-    positive = _plain(positive)
+    positive = plain(positive)
     if positive.lower() in TRUTH and not truth.isna().any():
         sign = TRUTH[positive.lower()]
         return truth == sign, column.name if sign else f"{column.name}={positive}"
     if not absent and not (column == positive).any():
         raise BadInput(
-            f"--data.positive {positive} does not occur in column '{column.name}', which holds {_listed(column)}"
+            f"--data.positive {positive} does not occur in column '{column.name}', which holds {listed(column)}"
         )
     if column[column != positive].nunique() > 1:
         _refuse_many(column, positive, rows)
@@ -146,12 +141,12 @@ def _binary(column: pd.Series, positive: str | None, rows: Rows, absent: bool = 
 
 def _check_truth(column: pd.Series, truth: pd.Series, rows: Rows) -> None:
     """Only the words of `TRUTH` say by themselves which one is positive."""
-    strange, values = np.flatnonzero(truth.isna()), sorted(set(column), key=_order)
+    strange, values = np.flatnonzero(truth.isna()), sorted(set(column), key=order)
     if not len(strange):
         return
     if len(strange) == len(column) and len(values) == 2:
         choice = " or ".join(f"--data.positive {value}" for value in values)
-        raise BadInput(f"column '{column.name}' holds {_listed(column)}: say which one is positive, {choice}")
+        raise BadInput(f"column '{column.name}' holds {listed(column)}: say which one is positive, {choice}")
     if len(strange) == len(column) and len(values) > 2:
         _refuse_many(column, "", rows)
     raise BadInput(  # some cells are 0 or 1: the others are a slip
@@ -163,14 +158,9 @@ def _check_truth(column: pd.Series, truth: pd.Series, rows: Rows) -> None:
 def _refuse_many(column: pd.Series, positive: str, rows: Rows) -> None:
     rarest = column[column != positive].value_counts().sort_index().idxmin()
     raise BadInput(
-        f"column '{column.name}' holds {column.nunique()} values ({_listed(column)}), binary takes two; {rarest!r} is "
+        f"column '{column.name}' holds {column.nunique()} values ({listed(column)}), binary takes two; {rarest!r} is "
         f"in {rows(np.flatnonzero(column == rarest))}: choose rows with --data.where, or pass --task multiclass"
     )
-
-
-def _listed(column: pd.Series) -> str:
-    values = sorted(set(column), key=_order)
-    return ", ".join(values[:8]) + (", …" if len(values) > 8 else "")
 
 
 def _multilabel(cells: pd.DataFrame, rows: Rows) -> np.ndarray:
@@ -182,17 +172,3 @@ def _multilabel(cells: pd.DataFrame, rows: Rows) -> np.ndarray:
                 "in every column of a multilabel task"
             )
     return np.stack([cells[name].str.lower().map(TRUTH) for name in cells], axis=1).astype("float32")
-
-
-def _plain(value: str) -> str:
-    """`" 2.0 "` to `"2"`: a column of integers with one gap is written as floats by pandas and by spreadsheets."""
-    value = str(value).strip()
-    return re.sub(r"\.0+$", "", value) if re.fullmatch(r"-?\d+\.0+", value) else value
-
-
-def _order(value: str) -> tuple[bool, float, str]:
-    """Numbers by size, then words by letters."""
-    try:
-        return False, float(value), value
-    except ValueError:
-        return True, 0.0, value

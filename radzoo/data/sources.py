@@ -64,24 +64,46 @@ def from_npz(file: Path, data: Data) -> tuple[pd.DataFrame, Data]:
 
 
 def phantoms(name: str = "chest") -> Path:
-    """The index of a set of fabricated images (`chest`, `chest_pretraining`), which are made when they are first asked
-    for: DICOM files, columns `file`, `patient_id`, findings, `synthetic`."""
+    """The index of a set of fabricated images, which are made when they are first asked for.
+
+    Args:
+        name: `chest`, `chest_pretraining`, `tuberculosis`, `pneumonia`, `hand`, `mammogram`, `mammography_lesions`,
+            `brain_mr`, `lung_texture`, `liver_ct` or `liver_mr`.
+    Returns:
+        A CSV beside DICOM files: `file` (or a column per contrast phase), `patient_id`, labels, `synthetic`; for
+        pneumonia an npz in the layout of MedMNIST.
+    """
     from radzoo.images.phantoms import named_set
 
     return named_set(name, cache_folder() / "phantoms")
 
 
 def from_phantoms(data: Data, notes: list[str]) -> Data:
-    """Fabricates the images, or takes those of an earlier run; `data` then names their index."""
-    index = phantoms(data.index.partition(":")[2])
-    columns = pd.read_csv(index, dtype=str, nrows=0).columns
-    label, absent = data.label, [name for name in data.label if name not in columns]
+    """Fabricates the images, or takes those of an earlier run; `data` then names their index and its columns.
+
+    Image columns and labels of the recipe stay where the phantoms have them. Labels of which they have none become the
+    kind's own label, and a note says so; so do image columns, without one.
+    """
+    from radzoo.images.phantoms import KINDS, SETS
+
+    name = data.index.partition(":")[2]
+    index = phantoms(name)
+    kind = KINDS[SETS[name]["kind"]]
+    arrays = index.suffix == ".npz"
+    columns = list(kind.label) if arrays else list(pd.read_csv(index, dtype=str, nrows=0).columns)
+    label, absent = data.label, [each for each in data.label if each not in columns]
     if absent and (len(absent) < len(label) or suggest(absent[0], columns)):  # a slip, not a recipe of other images
+        known = [each for each in columns if each not in (*kind.image, "patient_id", "scanner", "view", "synthetic")]
         raise BadInput(
-            f"the phantoms have no label {absent[0]!r}{suggest(absent[0], columns)}: "
-            f"they have {', '.join(columns[4:-1])}"
+            f"the phantoms have no label {absent[0]!r}{suggest(absent[0], columns)}: they have {', '.join(known)}"
         )
     if absent:
-        label = ("nodule",)
-        notes.append(f"The phantoms have no label {', '.join(data.label)}: the label is nodule instead.")
-    return replace(data, index=str(index), image="file", patient="patient_id", study=None, label=label)
+        label = kind.label
+        notes.append(f"The phantoms have no label {', '.join(data.label)}: the label is {', '.join(label)} instead.")
+        data = replace(data, positive=None, classes=())  # they were the other label's
+    data = replace(data, index=str(index), study=None, label=label)
+    if arrays:
+        return replace(data, image=kind.image, patient=None)  # one image each
+    image = data.image if set(data.image) <= set(columns) else kind.image
+    split = None if isinstance(data.split, str) and data.split not in columns else data.split
+    return replace(data, image=image, patient="patient_id", split=split)

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from radzoo.data.index import Index, name_rows
-from radzoo.data.stratify import stratify
+from radzoo.data.presence import check_parts
+from radzoo.data.stratify import kinds_of, stratify
 from radzoo.errors import BadInput
 from radzoo.recipe import Data
 
@@ -33,7 +34,8 @@ def assign_splits(index: Index, digests: list[str], data: Data, seed: int) -> In
         digests: one per image, equal for identical pixels: an image that two patients share ties them together.
         seed: the same seed gives the same parts, in whatever order the rows come.
     Raises:
-        BadInput: a patient or an identical image on two given sides, too few patients, a class absent from a part.
+        BadInput: a patient or an identical image on two given sides, too few patients, a class absent from a part; in
+            a regression a part of fewer than three patients or of one value.
     """
     table, notes = index.table.copy(), list(index.notes)
     digests = pd.Series(list(digests), index=table.index)
@@ -50,7 +52,7 @@ def assign_splits(index: Index, digests: list[str], data: Data, seed: int) -> In
         blocks = _split(index, digests, everything, names, [1 / design] * design, rng, notes)
         table["fold"] = [names.index(block) + 1 for block in blocks]
         table["split"] = np.where(table["fold"] == 1, "validation", "train")
-        _check_classes(index, [(name, blocks == name) for name in names], _advice(design))
+        check_parts(index, [(name, blocks == name) for name in names], _advice(design))
         return replace(index, table=table, notes=tuple(notes))
     if not given:
         table["split"] = _split(index, digests, everything, PARTS, _fractions(design), rng, notes)
@@ -69,7 +71,7 @@ def assign_splits(index: Index, digests: list[str], data: Data, seed: int) -> In
                 "of its training part were set aside for validation."
             )
     advice = "mend the split column, or pass fractions (--data.split 0.6 0.2 0.2)" if given else _advice(None)
-    _check_classes(index, [(part, (table["split"] == part).to_numpy()) for part in PARTS], advice)
+    check_parts(index, [(part, (table["split"] == part).to_numpy()) for part in PARTS], advice)
     return replace(index, table=table, notes=tuple(notes))
 
 
@@ -113,11 +115,8 @@ def _split(index: Index, digests: pd.Series, here, parts, fractions, rng, notes:
             f"{sizes[sizes > 1].sum()} patients share an identical image with another patient; those who share stay "
             f"together in one part ({name_rows(index.table, rows)})."
         )
-    labels = index.labels[here]
-    labels = np.hstack([labels, 1 - labels]) if index.task == "binary" else labels  # negatives are a class too
-    of_patient = np.zeros((len(names), labels.shape[1]))
-    np.maximum.at(of_patient, patient, labels)
-    kinds = np.zeros((len(sizes), labels.shape[1]))
+    of_patient = kinds_of(index.labels[here], patient, index.task, len(fractions))
+    kinds = np.zeros((len(sizes), of_patient.shape[1]))
     np.add.at(kinds, of_group, of_patient)
     return np.array(parts, object)[stratify(kinds, sizes, fractions, rng)[group]]
 
@@ -181,24 +180,3 @@ def _advice(count: int | None) -> str:
         return "give more data, other fractions (--data.split) or another seed (--seed)"
     fewer = "fewer folds (--data.split 3)" if count > 3 else "one split (--data.split 0.6 0.2 0.2)"
     return f"give more data, or ask for {fewer}"
-
-
-def _check_classes(index: Index, places: list[tuple[str, np.ndarray]], advice: str) -> None:
-    """Every part must hold images with and without each class: nothing can be learnt or measured otherwise."""
-    missing, absent = [], set()
-    everywhere = index.labels.sum(axis=0).astype(int)
-    for part, here in places:
-        counts, total = index.labels[here].sum(axis=0).astype(int), int(here.sum())
-        if not total:
-            raise BadInput(f"the {part} part has no image: give images of more patients or other fractions")
-        for name, count, among in zip(index.classes, counts, everywhere, strict=True):
-            if count in (0, total):
-                word = "no image with" if count == 0 else "no image without"
-                missing.append(f"{part} ({total} images) has {word} '{name}' ({among} of {len(index.table)} in all)")
-                absent.add(name)
-    if not missing:
-        return
-    more = f" and {len(missing) - 6} more" if len(missing) > 6 else ""
-    if index.task == "multilabel":
-        advice = f"drop {', '.join(n for n in index.classes if n in absent)} from --data.label, or {advice}"
-    raise BadInput(f"a class is absent from a part: {'; '.join(missing[:6])}{more}: {advice}")

@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import os
-import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,12 +16,12 @@ from radzoo.atomic import whole
 from radzoo.errors import BadInput
 from radzoo.images import arrays, read
 from radzoo.images.input import Input
+from radzoo.images.paths import ARRAY, file_of, separated, shown
 
 FORMAT = 3  # counts up when the same file would be decoded to other pixels
 WHITE = 65535
 FACTS = ("modality", "spacing_mm", "spacing_source", "burnt_in", "applied")  # of `Pixels`, kept beside the array
 THREADS = 2
-ARRAY = re.compile(r"(.+\.np[yz])#(.+)", re.IGNORECASE)  # FILE.npz#train_images/17
 
 
 def cache_folder() -> Path:
@@ -40,9 +39,9 @@ class Store:
 
     Beside each array lies a small JSON file: what the image was, and what was applied to it.
 
-    The key of an image is the sha256 of its bytes, so a file that moved or stands in two indexes is decoded once.
-    Mean, std, scale and channel order are applied later and do not matter here. Two runs may share a store: a file
-    appears whole or not at all.
+    The key of an image is the sha256 of its bytes, so a file that moved or stands in two indexes is decoded once; that
+    of several images that make one input (`paths.joined`) is made of their keys in order. Mean, std, scale and channel
+    order are applied later and do not matter here. Two runs may share a store: a file appears whole or not at all.
 
     Args:
         spec: what the weights expect of an image.
@@ -51,12 +50,14 @@ class Store:
 
     def __init__(self, spec: Input, folder: Path | None = None):
         transform = {"format": FORMAT, "shape": spec.shape, "window": spec.window, "modality": spec.modality}
+        if spec.files > 1:
+            transform |= {"files": spec.files, "mosaic": spec.mosaic}
         name = hashlib.sha256(json.dumps(transform, sort_keys=True).encode()).hexdigest()[:16]
         self.spec = spec
         self.folder = Path(folder) if folder else cache_folder() / "store" / name
 
     def add(self, paths, *, progress: bool = True) -> list[str]:
-        """Decodes what is not there yet; returns the key of each path (a file, or `FILE.npz#train_images/17`).
+        """Decodes what is not there yet; returns the key of each path (a file, `FILE.npz#member/17`, or joined).
 
         Raises:
             BadInput: files that do not exist, or images that cannot be used; the good ones are stored nevertheless.
@@ -73,7 +74,7 @@ class Store:
                 try:
                     keys.append(job.result())
                 except BadInput as error:
-                    name = os.path.basename(_file(path)) + path[len(_file(path)) :]
+                    name = shown(path)
                     reason = str(error).removeprefix(f"{name}: ")
                     bad.append(f"{name} (image {len(keys) + len(bad) + 1} of {len(paths)}): {reason}")
         except OSError as error:  # images that cannot be read are BadInput by now: this is the store's own disk
@@ -96,23 +97,30 @@ class Store:
 
     def facts(self, key: str) -> dict:
         """`modality`, `spacing_mm`, `spacing_source`, `burnt_in`, `applied` (as `Pixels`), `size` `[h, w]`, and
-        `content`, a hash of the decoded pixels before they are fitted to a network."""
+        `content`, a hash of the decoded pixels before they are fitted to a network.
+
+        Of several images that make one input these are the facts of the first, but `applied` is that of all, and
+        `burnt_in` of the first that has one."""
         return json.loads(self._path(key).with_suffix(".json").read_text(encoding="utf-8"))
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.npy"
 
     def _add(self, path: str) -> str:
-        key = _digest(path)
+        files, key = separated(path), image_digest(path)
         if not self._path(key).exists():
-            pixels = read(path, window=self.spec.window)
-            self._write(key, self.spec.fit(pixels), pixels)
+            images = [read(file, window=self.spec.window) for file in files]
+            self._write(key, self.spec.fit(*images), images)
         return key
 
-    def _write(self, key: str, image: np.ndarray, pixels) -> None:
+    def _write(self, key: str, image: np.ndarray, images) -> None:
         path = self._path(key)
-        facts = {name: getattr(pixels, name) for name in FACTS} | {"size": pixels.values.shape[:2]}
-        facts["content"] = hashlib.sha256(np.round(pixels.values * WHITE).astype("uint16").tobytes()).hexdigest()
+        facts = {name: getattr(images[0], name) for name in FACTS} | {"size": images[0].values.shape[:2]}
+        if len(images) > 1:
+            facts["applied"] = [f"{i}: {step}" for i, each in enumerate(images, start=1) for step in each.applied]
+            facts["burnt_in"] = next((each.burnt_in for each in images if each.burnt_in), None)
+        pixels = b"".join(np.round(each.values * WHITE).astype("uint16").tobytes() for each in images)
+        facts["content"] = hashlib.sha256(pixels).hexdigest()
         content = io.BytesIO()  # written by Python, which reports a full disk; ndarray.tofile may not
         np.save(content, np.round(image * WHITE).astype("uint16"))
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,12 +128,6 @@ class Store:
             temporary.write_text(json.dumps(facts), encoding="utf-8")
         with whole(path) as temporary:
             temporary.write_bytes(content.getvalue())
-
-
-def _file(path: str) -> str:
-    """The file of `FILE.npz#train_images/17`, or the path itself."""
-    match = ARRAY.fullmatch(path)
-    return match[1] if match else path
 
 
 def _digest(path: str) -> str:
@@ -141,11 +143,18 @@ def _digest(path: str) -> str:
     return hashlib.sha256(f"{values.shape}".encode() + values.tobytes()).hexdigest()
 
 
+def image_digest(path: str) -> str:
+    """The key of an image: the sha256 of its bytes; of images that make one input, that of their digests in order."""
+    digests = [_digest(file) for file in separated(path)]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
 def _check_files(paths: list[str]) -> None:
-    exist = {file: os.path.isfile(file) for file in set(map(_file, paths))}
-    missing = [file for file in map(_file, paths) if not exist[file]]
+    files = [file_of(file) for path in paths for file in separated(path)]
+    exist = {file: os.path.isfile(file) for file in set(files)}
+    missing = [file for file in files if not exist[file]]
     if missing:
         raise BadInput(
-            f"{len(missing)} of {len(paths)} image files do not exist, the first is {missing[0]}: "
+            f"{len(missing)} of {len(files)} image files do not exist, the first is {missing[0]}: "
             "mend the paths of the index (they are relative to its folder)"
         )

@@ -4,6 +4,39 @@ from __future__ import annotations
 
 import numpy as np
 
+FIFTHS = 5
+
+
+def kinds_of(labels: np.ndarray, patient: np.ndarray, task: str, parts: int) -> np.ndarray:
+    """What patients are spread by, `(patients, kinds)` of 0 and 1.
+
+    The classes that a patient shows; of a binary task also whether negatives are among them; in an ordinal task the
+    grades, so that both sides of a cut are spread; in a regression the fifth in which the patient's mean lies (fewer
+    and larger ranges where a fifth has fewer patients than there are parts).
+
+    Args:
+        labels: `(n, k)` as in `Index`.
+        patient: `(n,)` numbers from 0.
+        parts: how many there will be.
+    """
+    if task == "regression":
+        return _ranges(labels[:, 0], patient, parts)
+    if task == "binary":
+        labels = np.hstack([labels, 1 - labels])
+    elif task == "ordinal":
+        labels = np.eye(labels.shape[1] + 1)[labels.sum(1).astype(int)]
+    kinds = np.zeros((patient.max() + 1, labels.shape[1]))
+    np.maximum.at(kinds, patient, labels)
+    return kinds
+
+
+def _ranges(values, patient, parts: int) -> np.ndarray:
+    """Means are rounded as the sum of a patient's images depends on their order."""
+    mean = (np.bincount(patient, values.astype(float)) / np.bincount(patient)).astype("float32")
+    count = int(np.clip(len(mean) // parts, 1, FIFTHS))
+    edges = np.quantile(mean, np.arange(1, count) / count, method="lower")
+    return np.eye(count)[np.searchsorted(edges, mean)]
+
 
 def stratify(kinds: np.ndarray, sizes: np.ndarray, fractions, rng: np.random.Generator) -> np.ndarray:
     """Iterative stratification: the rarest kind is dealt out first, each time to the part that lacks most of it.

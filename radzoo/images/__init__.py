@@ -15,14 +15,14 @@ from radzoo.images.pixels import Pixels
 __all__ = ["Input", "Pixels", "is_dicom", "read"]
 
 
-def read(path: str | os.PathLike, window: str | tuple[float, float] = "header") -> Pixels:
+def read(path: str | os.PathLike, window: str | tuple = "header") -> Pixels:
     """Reads one image; its content decides the format, not its name.
 
     Args:
         path: DICOM, PNG, JPEG, TIFF, BMP, PGM, npz or npy. `folder/file.npz#train_images/17` is image 17 of one
             member of an array file.
         window: `"header"` (what the file declares, or its full range), `"percentile"` (1 to 99 of the pixels), or
-            `(center, width)` in units of the modality, for DICOM.
+            `(center, width)` in units of the modality, for DICOM; several `((center, width), …)` are one channel each.
     Returns:
         `Pixels`; RGB whose channels are all equal is returned as grey.
     Raises:
@@ -31,9 +31,10 @@ def read(path: str | os.PathLike, window: str | tuple[float, float] = "header") 
     file, part = _split(os.fspath(path))
     name = os.path.basename(file) + (f"#{part}" if part else "")
     try:
-        pixels = _decode(file, part, _window(window))
+        window = _window(window)
+        pixels = _decode(file, part, window)
         values = pixels.values
-        if values.ndim == 3 and (values == values[..., :1]).all():
+        if values.ndim == 3 and isinstance(window[0], str | float) and (values == values[..., :1]).all():
             pixels = dataclasses.replace(pixels, values=np.ascontiguousarray(values[..., 0]))
         if not np.isfinite(values).all():
             raise BadInput("the image holds NaN or infinite values: repair or leave out this image")
@@ -85,9 +86,12 @@ def _split(path: str) -> tuple[str, str]:
 
 
 def _window(choice):
-    """The choice as `"header"`, `"percentile"` or two floats; lists come from JSON."""
+    """The choice as `"header"`, `"percentile"`, two floats, or several pairs of them; lists come from JSON."""
     if choice in ("header", "percentile"):
         return choice
+    if isinstance(choice, tuple | list) and choice and all(isinstance(each, tuple | list) for each in choice):
+        pairs = tuple(map(_window, choice))
+        return pairs if len(pairs) > 1 else pairs[0]
     try:
         center, width = (float(number) for number in choice)
     except (TypeError, ValueError):

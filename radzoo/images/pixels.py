@@ -10,7 +10,8 @@ class Pixels:
     """One decoded image, before it is fitted to a network.
 
     Attributes:
-        values: float32 in 0..1, `(h, w)` grey with dense tissue bright, or `(h, w, 3)` RGB; pixels are square.
+        values: float32 in 0..1, `(h, w)` grey with dense tissue bright, `(h, w, 3)` RGB, or `(h, w, windows)` where
+            several windows were asked for; pixels are square.
         modality: DICOM modality such as `"DX"`; None where the file does not say.
         spacing_mm: `(y, x)` distance of pixel centres in the patient, or None when unknown.
         spacing_source: where `spacing_mm` comes from, such as `"PixelSpacing, calibrated"`, or why it is None.

@@ -1,4 +1,4 @@
-"""Two scores of the same units: the paired difference of their areas under the ROC curve."""
+"""Two scores of the same units: the paired difference of their areas under the ROC curve; many comparisons at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def compare(truth, a, b, patients, *, task, bootstrap=2000, seed=0) -> dict:
     Args:
         truth, a, b: `(n, k)`.
         patients: `(n,)`.
-        task: `binary`, `multiclass` or `multilabel`.
+        task: `binary`, `multiclass`, `multilabel` or `ordinal` (its cuts are labels).
     Returns:
         `{"difference", "low", "high", "p"}`, None where undefined; p is two-sided.
     """
@@ -62,6 +62,21 @@ def _standard_error(columns, people, bootstrap, seed) -> tuple[float, float]:
         return difference_error(*columns[0], people, spread(drawn[0]))
     few = [carriers(y, people) for y, _, _ in columns]
     return spread(mean_of_defined(drawn)), welch([spread(each) ** 2 for each in drawn], few)
+
+
+def holm(p_values) -> list[float | None]:
+    """p values of several comparisons, adjusted: below .05, the chance that any null hypothesis was wrongly rejected
+    is below .05 (Holm, Scandinavian Journal of Statistics 1979).
+
+    Args:
+        p_values: in any order; None (undefined) stays None and is not counted.
+    """
+    known = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
+    adjusted, largest = [None] * len(p_values), 0.0
+    for rank, (p, place) in enumerate(known):
+        largest = min(1.0, max(largest, (len(known) - rank) * p))
+        adjusted[place] = largest
+    return adjusted
 
 
 def mean_of_defined(columns) -> np.ndarray:

@@ -84,7 +84,7 @@ def effective_size(yes, people: Patients) -> float:
     if people.single:
         return float(n)
     units, share = people.sums(np.ones(n)), yes.mean()
-    variance, least = _ratio_variance(yes, people), n**2 / (units**2).sum()
+    variance, least = ratio_variance(yes, people), n**2 / (units**2).sum()
     return float(np.clip(share * (1 - share) / variance, least, n)) if variance > 0 else float(least)
 
 
@@ -93,11 +93,11 @@ def mean(values, patients: Patients, top: float = 1.0) -> dict:
     middle = float(values.mean())
     if patients.count < 2:
         return measured(middle)
-    deviation = np.sqrt(_ratio_variance(values, patients))
+    deviation = np.sqrt(ratio_variance(values, patients))
     return measured(middle, *logit_interval(middle, deviation, quantile(patients.count - 1), top))
 
 
-def _ratio_variance(values, patients: Patients) -> float:
+def ratio_variance(values, patients: Patients) -> float:
     """Of a mean over units whose number differs between patients (Cochran, Sampling Techniques 1977, chapter 6)."""
     if patients.count < 2:
         return 0.0

@@ -33,10 +33,14 @@ def pool_units(truth, probability, units, patients, aggregate: str = "mean", *, 
         units, patients: `(n,)` identifiers per image.
         aggregate: `mean` or `max` of the images' probabilities; the `max` of a multiclass task is scaled to sum 1.
         task: of the labels; better given than guessed. None takes several columns that sum to 1 in every row for a
-            multiclass task, unless they are labels (0 and 1) or the same in all rows.
+            multiclass task, unless they are labels (0 and 1) or the same in all rows. In a regression the truth of a
+            unit is the mean of its images too.
     Raises:
-        BadInput: a unit of two patients; a multiclass unit whose images have different classes.
+        BadInput: a unit of two patients; a multiclass unit whose images have different classes; the `max` of a
+            regression.
     """
+    if task == "regression" and aggregate == "max":
+        raise BadInput("aggregate 'max' came with a regression, whose images are averaged: leave --aggregate out")
     if aggregate not in ("mean", "max"):
         raise BadInput(f"aggregate {aggregate!r} came, expected 'mean' or 'max'")
     truth, probability = np.asarray(truth, float), np.asarray(probability, float)
@@ -50,11 +54,13 @@ def pool_units(truth, probability, units, patients, aggregate: str = "mean", *, 
             f"{strangers} of {len(first)} units hold images of several patients: make unit names unique over patients"
         )
     together = np.zeros((len(first), truth.shape[1]))
-    np.maximum.at(together, group, truth)
+    if task == "regression":
+        together = _means(truth, group)
+    else:
+        np.maximum.at(together, group, truth)
     pooled = np.zeros_like(together)
     if aggregate == "mean":
-        np.add.at(pooled, group, probability)
-        pooled /= np.bincount(group)[:, None]
+        pooled = _means(probability, group)
     else:
         np.maximum.at(pooled, group, probability)
     if task == "multiclass" or (task is None and _like_classes(probability)):
@@ -82,6 +88,12 @@ def checked(truth, probability) -> tuple[np.ndarray, np.ndarray]:
     if not np.isfinite(probability).all():
         raise BadInput("the model predicts NaN or infinity: its training diverged, lower the learning rate")
     return truth, probability
+
+
+def _means(values, group) -> np.ndarray:
+    total = np.zeros((group.max() + 1, values.shape[1]))
+    np.add.at(total, group, values)
+    return total / np.bincount(group)[:, None]
 
 
 def _like_classes(probability) -> bool:

@@ -3,7 +3,8 @@
 Huang et al., Densely Connected Convolutional Networks, CVPR 2017. https://arxiv.org/abs/1608.06993
 """
 
-from radzoo.layers import average_pool, classifier, concat, conv, global_pool, max_pool, norm_relu, pad
+from radzoo.layers import classifier, concat, conv, norm_relu, pad
+from radzoo.pooling import average_pool, global_pool, max_pool
 from radzoo.registry import register
 
 

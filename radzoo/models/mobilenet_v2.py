@@ -3,7 +3,9 @@
 Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018. https://arxiv.org/abs/1801.04381
 """
 
-from radzoo.layers import add, classifier, conv, depthwise_conv, global_pool, norm, relu
+from radzoo.errors import BadInput
+from radzoo.layers import add, classifier, conv, depthwise_conv, norm, relu
+from radzoo.pooling import global_pool
 from radzoo.registry import register
 
 # Table 2 by size of the feature maps, finest first: (expansion, channels, repeats); stride 2 where a stage begins.
@@ -25,19 +27,26 @@ STAGES = (
     fidelity="paper",
     parameters={"mobilenet_v2": 3_504_872, "mobilenet_v2_035": 1_677_128, "mobilenet_v2_tiny": 38_984},
 )
-def mobilenet_v2(image, *, alpha, stages=STAGES, last=1280, eps=1e-3, prefix=""):
+def mobilenet_v2(image, *, alpha, stages=STAGES, last=1280, padding="same", eps=1e-3, prefix=""):
     """Stem, inverted residual blocks, and a 1x1 convolution to `last` channels (Table 2).
 
     Args:
         image: `(batch, *spatial, channels)`, 2-D or 3-D; in 3-D with a fixed size.
         alpha: multiplies all channel counts but `last`, which only grows.
-        eps: of the normalisation (the authors' TensorFlow code).
+        padding: of the convolutions of stride 2: `"same"` (the authors' TensorFlow code, Keras) or `"symmetric"`
+            (torch), which on even sizes sees every map one pixel aside.
+        eps: of the normalisation; the authors' code and Keras have 1e-3, torch 1e-5.
 
     Returns:
         Feature maps, finest first, at strides 2, 4, 8, …; the last with `last` channels.
+
+    Raises:
+        BadInput: unknown padding.
     """
+    if padding not in ("same", "symmetric"):
+        raise BadInput(f"padding={padding!r} came, expected 'same' or 'symmetric'")
     stem = f"{prefix}stem"
-    x = conv(image, _channels(32 * alpha), 3, stride=2, padding="same", name=stem)
+    x = conv(image, _channels(32 * alpha), 3, stride=2, padding=padding, name=stem)
     x = relu(norm(x, eps=eps, name=stem), maximum=6.0, name=stem)
     features = []
     for i, groups in enumerate(stages):
@@ -45,20 +54,21 @@ def mobilenet_v2(image, *, alpha, stages=STAGES, last=1280, eps=1e-3, prefix="")
         rows = [(expansion, channels) for expansion, channels, repeats in groups for _ in range(repeats)]
         for j, (expansion, channels) in enumerate(rows, start=1):
             stride = 2 if i and j == 1 else 1
-            x = _inverted_residual(x, expansion, _channels(channels * alpha), stride, eps, f"{stage}_block{j}")
+            ends = padding if stride > 1 else "same"
+            x = _inverted_residual(x, expansion, _channels(channels * alpha), stride, ends, eps, f"{stage}_block{j}")
         features.append(x)
     x = conv(x, _channels(last * max(alpha, 1.0)), 1, name=stage)
     features[-1] = relu(norm(x, eps=eps, name=stage), maximum=6.0, name=stage)
     return features
 
 
-def _inverted_residual(x, expansion, channels, stride, eps, name):
+def _inverted_residual(x, expansion, channels, stride, padding, eps, name):
     """Expand, filter each channel, project without activation; a shortcut where the shape stays."""
     y = x
     if expansion > 1:
         y = conv(y, expansion * x.shape[-1], 1, name=f"{name}_expand")
         y = relu(norm(y, eps=eps, name=f"{name}_expand"), maximum=6.0, name=f"{name}_expand")
-    y = norm(depthwise_conv(y, 3, stride=stride, name=name), eps=eps, name=f"{name}_depthwise")
+    y = norm(depthwise_conv(y, 3, stride=stride, padding=padding, name=name), eps=eps, name=f"{name}_depthwise")
     y = relu(y, maximum=6.0, name=f"{name}_depthwise")
     y = norm(conv(y, channels, 1, name=f"{name}_project"), eps=eps, name=f"{name}_project")
     return add([x, y], name=name) if stride == 1 and x.shape[-1] == channels else y

@@ -5,7 +5,9 @@ Iandola et al., SqueezeNet, 2016. https://arxiv.org/abs/1602.07360; version 1.1 
 
 from keras import layers
 
-from radzoo.layers import activate, concat, conv, global_pool, max_pool, pad, relu
+from radzoo.layers import activate, concat, conv, relu
+from radzoo.layers import dropout as drop
+from radzoo.pooling import ceil_pool, global_pool, max_pool, thin
 from radzoo.registry import register
 
 
@@ -35,9 +37,7 @@ def squeezenet(image, *, fires, width=64, ceil=True, prefix=""):
     number = 2  # the authors count their fire modules from 2
     for i, widths in enumerate(fires, start=1):
         stage = f"{prefix}stage{i}"
-        if ceil:  # one zero at the end rounds 3/2 pooling up on even sizes and changes nothing on odd ones
-            x = pad(x, (0, 1), name=f"{stage}_pool")
-        x = max_pool(x, 3, 2, name=stage)
+        x = ceil_pool(x, 3, name=stage) if ceil else max_pool(x, thin(x, 3), 2, name=stage)
         for squeeze in widths:
             x = _fire(x, squeeze, f"{stage}_fire{number}")
             number += 1
@@ -61,7 +61,7 @@ def squeezenet_top(features, *, classes=1000, activation="softmax", dropout=0.5)
     The ReLU before the pooling is the paper's; without softmax it would hold every probability above one half and is
     left out.
     """
-    x = layers.Dropout(dropout, name="head_dropout")(features[-1])
+    x = drop(features[-1], dropout, name="head")
     x = conv(x, classes, 1, bias=True, name="head")
     if activation == "softmax":
         x = relu(x, name="head")

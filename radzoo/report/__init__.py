@@ -8,12 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
+from radzoo.report.looking import Explained, explained
 from radzoo.report.terminal import table
 
-__all__ = ["table", "write"]
+__all__ = ["Explained", "compare", "explained", "table", "write"]
 
 
-def write(folder: str | os.PathLike, pictures: Callable[[int], np.ndarray] | None = None) -> Path:
+def write(
+    folder: str | os.PathLike,
+    pictures: Callable[[int], np.ndarray] | None = None,
+    explained: Explained | None = None,
+) -> Path:
     """Makes `figures/` and `report.html` from the other files of a run folder.
 
     Args:
@@ -28,4 +33,32 @@ def write(folder: str | os.PathLike, pictures: Callable[[int], np.ndarray] | Non
     """
     from radzoo.report import page  # pandas, matplotlib and jinja2: not before they are needed
 
-    return page.write(Path(folder), pictures)
+    return page.write(Path(folder), pictures, explained)
+
+
+def compare(runs, *, names=None, all_ways: bool = False, out: str | os.PathLike | None = None):
+    """Finished runs on the same tested units: every pair, paired, and Holm-corrected for the number of pairs.
+
+    Units are matched by the pixels of their images. p and interval are DeLong's for one class and patients that appear
+    once, else those of a bootstrap over patients; of a regression the mean absolute errors are compared by a paired t
+    over patients. Beside it stands a plain bootstrap over patients, the same resamples for all.
+
+    Args:
+        runs: folders of finished runs, at least two.
+        names: what the reader calls them; None takes the names of the folders.
+        all_ways: every way of each run, instead of the one that it chose on validation.
+        out: the page to write, which must not exist; None writes none.
+    Returns:
+        `comparing.Comparison`; `str()` of it is a table for a terminal.
+    Raises:
+        BadInput: no finished runs; another task, classes, unit, test units, labels or patients; `out` exists.
+    """
+    from radzoo.report import compared, comparing
+
+    out = None if out is None else Path(out)
+    if out is not None:
+        compared.check_new(out)
+    found = comparing.compare(runs, names=names, all_ways=all_ways)
+    if out is not None:
+        compared.write(out, found)
+    return found

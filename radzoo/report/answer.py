@@ -7,29 +7,35 @@ from radzoo.metrics import FEW
 from radzoo.report import words
 from radzoo.report.words import number, signed, span
 
-FEW_PATIENTS = 50
 BLIND = {  # a baseline, how it is introduced, and its verb
     "grey levels": ("grey levels alone, without looking at the anatomy,", "reach"),
     "metadata": ("metadata alone, without looking at any image,", "reaches"),
+    "covariates": ("the covariates alone, without any image,", "reach"),
 }
-TOLD = {"grey levels": "grey levels alone", "metadata": "metadata alone"}
+KIND = {"multilabel": "finding", "multiclass": "class", "ordinal": "cut"}  # what a column of the labels is
+TOLD = {"grey levels": "grey levels alone", "metadata": "metadata alone", "covariates": "the covariates alone"}
 
 
 def headline(run) -> str:
     """The title of the page: the AUC with its interval, or how many were tested where that is too few for one."""
     test = run.best["test"]
     if not test["claim"]:
-        return f"{_too_few(run, test)}: too few for a claim; at least {FEW} of each are needed."
+        where = "on each" if run.task == "ordinal" else "of each"
+        return f"{_too_few(run, test)}: too few for a claim; at least {FEW} {where} are needed."
     kind = "cross-validated" if run.folds else "test"
     area, name = test["auc"], words.capital(words.way(run.best, sentence=True))
-    return f"{name} reached a {kind} AUC of {number(area['value'])} {_question(run)} (95 % CI {span(area)})."
+    said = f"{name} reached a {kind} AUC of {number(area['value'])} {_question(run)} (95 % CI {span(area)})"
+    if run.task != "ordinal":
+        return f"{said}."
+    kappa = test["kappa"]
+    return f"{said} and a quadratic-weighted kappa of {number(kappa['value'])} ({span(kappa)})."
 
 
 def _question(run):
     if run.task == "binary":
         return f"for {run.titles[0]}"
     among = [entry for entry in run.best["test"]["per_class"].values() if entry["auc"]["value"] is not None]
-    return f"as the mean over {len(among)} {'findings' if run.task == 'multilabel' else 'classes'}"
+    return f"as the mean over {words.plural(len(among), KIND[run.task])}"
 
 
 def _too_few(run, test):
@@ -37,8 +43,10 @@ def _too_few(run, test):
     if run.task == "binary":
         events = words.plural(test["events"][0], "patient")
         return f"{events} with {run.titles[0]} and {test['non_events'][0]} without were tested"
-    kind = "finding" if run.task == "multilabel" else "class"
+    kind = KIND[run.task]
     most = max(min(pair) for pair in zip(test["events"], test["non_events"], strict=True))
+    if run.task == "ordinal":
+        return f"No cut has more than {most} tested {'patient' if most == 1 else 'patients'} on both of its sides"
     return f"No {kind} was tested in more than {most} patients with it and as many without"
 
 
@@ -49,7 +57,9 @@ def alarms(run) -> list[str]:
         area, name = row["test"]["auc"], row["way"]
         if verdict == "exposed":
             subject, verb = BLIND[name]
-            doubt = "the network may be telling the sources apart and not the finding."
+            what = "grades" if run.task == "ordinal" else "finding"
+            doubt = f"the network may be telling the sources apart and not the {what}."
+            doubt = "the image may add nothing to them." if name == "covariates" else doubt
             said.append(words.capital(f"{subject} {verb} {number(area['value'])} ({span(area)}): {doubt}"))
         elif verdict == "not told apart":
             reached = f"{number(area['value'])}, {span(area)}"
@@ -61,17 +71,21 @@ def suspicions(run) -> list[tuple]:
     """The baselines whose interval overlaps that of the chosen way, with what `baselines.suspicion` calls it."""
     if not run.best["test"]["claim"]:
         return []
-    pairs = [(row, pair(run, run.best, row)) for row in run.metrics["rows"] if row["way"] in BLIND]
-    verdicts = [(row, suspicion(run.best["test"]["auc"], row["test"]["auc"], found)) for row, found in pairs]
-    return [(row, verdict) for row, verdict in verdicts if verdict]
+    rank, found = run.measure.rank, []
+    for row in run.metrics["rows"]:
+        if row["way"] in BLIND:
+            told = run.best["test"][rank], row["test"][rank], pair(run, run.best, row)
+            found.append((row, suspicion(*told, task=run.task)))
+    return [(row, verdict) for row, verdict in found if verdict]
 
 
 def lead(run) -> list[str]:
     """The sentences after the headline: how it was tested, what it found, elsewhere, and what blind baselines reach."""
-    return [*_tested(run), *_found(run), *_elsewhere(run), *_blind(run)]
+    return [*tried(run), *_found(run), *elsewhere(run), *_blind(run)]
 
 
-def _tested(run):
+def tried(run) -> list[str]:
+    """On whom, by which design, and how the way was chosen."""
     test, ways = run.best["test"], len(run.trained)
     name = "It" if test["claim"] else words.capital(words.way(run.best, sentence=True))
     chosen = "the only way that was tried" if ways == 1 else f"the best of {ways} ways on the validation images"
@@ -79,7 +93,7 @@ def _tested(run):
         tried = f"then tried on {words.amount(test, run.unit)} that no training and no choice had seen"
         return [f"{name} was {chosen}, and was {tried}."]
     its = "this" if run.unit == "patient" else "its"
-    pooled = f", and the AUC is that of all {run.folds} folds pooled" if test["claim"] else ""
+    pooled = f", and the {run.measure.name} is that of all {run.folds} folds pooled" if test["claim"] else ""
     return [
         f"Cross-validated over {run.folds} folds by patient: each of {words.amount(test, run.unit)} was tested once, "
         f"by a network trained without {its} patient{pooled}.",
@@ -89,6 +103,9 @@ def _tested(run):
 
 def _found(run):
     test = run.best["test"]
+    if run.task == "ordinal" and test["claim"]:
+        right, near = (words.percent(test[name]["value"]) for name in ("accuracy", "within_one"))
+        return [f"It named {right} of the tested {words.MANY[run.unit]} exactly and {near} at most one grade off."]
     if run.task != "binary" or not test["confusion"]:
         return []
     (right, alarm), (missed, found) = test["confusion"]
@@ -99,12 +116,14 @@ def _found(run):
     ]
 
 
-def _elsewhere(run):
+def elsewhere(run) -> list[str]:
+    """What was reached on each set of external images."""
     said = []
     for source, entry in zip(run.metrics["external"], run.best.get("external") or [], strict=True):
         where = f"On the external images {source['name']} ({words.amount(entry, run.unit)})"
         if entry["claim"]:
-            said.append(f"{where} it reached {number(entry['auc']['value'])} ({span(entry['auc'])}).")
+            what = "an error of " if run.task == "regression" else ""
+            said.append(f"{where} it reached {what}{run.measure.of(entry)}.")
         else:
             said.append(f"{where} there were too few patients for a claim ({words.tally(entry)}).")
     return said
@@ -134,14 +153,10 @@ def _blind(run):
 
 def against_scratch(run) -> str:
     """What the transfer was worth, or why that stays open."""
-    if run.scratch is None:
-        return "No network was trained from scratch in this run: what the transfer is worth stays open."
-    if not run.best["test"]["claim"]:
-        return "Too few patients were tested to say what the transfer is worth."
-    if run.scratch is run.best:
-        return "No kind of transfer did better than that on validation."
+    if unknown := without_comparison(run):
+        return unknown
     base, found = run.scratch["test"]["auc"], pair(run, run.best, run.scratch)
-    said = f"Starting from random weights, {run.scratch['model']} reached {number(base['value'])} ({span(base)})"
+    said = f"Starting from random weights, {words.network(run.scratch)} reached {number(base['value'])} ({span(base)})"
     if found is None or found["low"] is None:
         return said + "."
     if base["low"] == base["high"] == 0.5:
@@ -157,26 +172,21 @@ def against_scratch(run) -> str:
     return f"{said}; {gain}, {verdict}"
 
 
+def without_comparison(run) -> str:
+    """Why nothing can be compared with training from scratch; empty where it can."""
+    if run.scratch is None:
+        return "No network was trained from scratch in this run: what the transfer is worth stays open."
+    if all(row["way"] == "scratch" for row in run.trained):
+        return "Nothing else was tried in this run: what a transfer would be worth stays open."
+    if not run.best["test"]["claim"]:
+        return "Too few patients were tested to say what the transfer is worth."
+    if run.best["way"] == "scratch":
+        return "No kind of transfer did better than that on validation."
+    return ""
+
+
 def _exposed(run):
     return any(verdict == "exposed" for _, verdict in suspicions(run))
-
-
-def cautions(run) -> list[str]:
-    """What a careful reader should know before believing the headline."""
-    test = run.best["test"]
-    area = test["auc"] if test["claim"] else {"low": None}
-    said = []
-    if area["low"] is not None and area["low"] <= 0.5 <= area["high"]:
-        said.append("The interval includes 0.5, the AUC of a coin toss: this result cannot be told from guessing.")
-    if test["patients"] < FEW_PATIENTS:
-        said.append(f"Only {test['patients']} patients were tested: every number here is a rough estimate.")
-    if test["note"] and (test["claim"] or run.task != "binary"):  # else the headline has said it
-        said.append(f"{'Cross-validation' if run.folds else 'Test'}: {test['note'].rstrip('.')}.")
-    if area.get("undefined"):
-        said.append(
-            f"In {area['undefined']} of {run.recipe['bootstrap']} resamples one class was missing; they are left out."
-        )
-    return said + [words.capital(note.rstrip(".")) + "." for note in run.metrics["notes"]]
 
 
 def pair(run, one, two) -> dict | None:

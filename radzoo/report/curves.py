@@ -101,21 +101,23 @@ def reliability(path: Path, bins: list[dict], finding: str, colour: str) -> Path
         return png(figure, path)
 
 
-def learning(path: Path, runs: list[dict]) -> Path:
-    """Loss and validation AUC over epochs, one row per way: thin lines for folds, a thick one for the model in use.
+def learning(path: Path, runs: list[dict], measure: str = "AUC") -> Path:
+    """Loss and score over epochs, one row per way: thin lines for folds, a thick one for the model in use.
 
     Args:
         runs: `{"label", "way", "trainings"}`, the last `{fold: rows of history.csv}` where fold is empty, 1..k, final.
+        measure: the name of the score, `metrics.score_name`.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8.2, 2.1 * len(runs) + 0.2), layout="constrained")
         axes = figure.subplots(len(runs), 2, squeeze=False)
         for (loss, area), run in zip(axes, runs, strict=True):
-            lowest = min(epochs["val_auc"].min() for epochs in run["trainings"].values())
-            area.set(ylim=(np.nanmin([0.45, lowest]), 1.01))
-            area.axhline(0.5, color="#c9ced2", lw=0.8, zorder=0)
+            lowest = min(epochs["val_score"].min() for epochs in run["trainings"].values())
+            chance = 0.5 if measure == "AUC" else 0.0
+            area.set(ylim=(np.nanmin([chance - 0.05, lowest]), 1.01))
+            area.axhline(chance, color="#c9ced2", lw=0.8, zorder=0)
             loss.set_title(f"{run['label']}: loss")
-            area.set_title("AUC on validation")
+            area.set_title(f"{measure} on validation")
             for fold, epochs in run["trainings"].items():
                 _training(loss, area, fold, epochs, COLOUR[run["way"]])
             _legend(loss)
@@ -138,7 +140,7 @@ def _training(loss, area, fold, epochs, colour):
     name = "" if fold == "" else ", folds" if thin else ", final model"
     loss.plot(steps, epochs["loss"], color="#7b848b", ls="--", label=f"training{name}", **style)
     loss.plot(steps, epochs["val_loss"], color=colour, label=f"validation{name}", **style)
-    area.plot(steps, epochs["val_auc"], color=colour, **style)
+    area.plot(steps, epochs["val_score"], color=colour, **style)
 
 
 def _legend(panel):

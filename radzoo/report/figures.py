@@ -14,11 +14,12 @@ from radzoo.atomic import replacing
 # Okabe & Ito's colours (and Tol's purple) stay apart for colour-blind readers, line styles on grey paper.
 COLOUR = {
     "features": "#0072B2", "finetune": "#D55E00", "scratch": "#5b6770",
-    "grey levels": "#009E73", "metadata": "#AA4499", "majority": "#a0a7ad",
+    "grey levels": "#009E73", "metadata": "#AA4499", "covariates": "#882255", "majority": "#a0a7ad",
 }  # fmt: skip
 DASH = {
     "features": (0, (5, 1.5)), "finetune": "-", "scratch": (0, (1.5, 1.2)),
-    "grey levels": (0, (6, 1.5, 1.5, 1.5)), "metadata": (0, (3, 1, 1, 1, 1, 1)), "majority": ":",
+    "grey levels": (0, (6, 1.5, 1.5, 1.5)), "metadata": (0, (3, 1, 1, 1, 1, 1)), "covariates": (0, (1, 1)),
+    "majority": ":",
 }  # fmt: skip
 STYLE = {
     "font.size": 9,
@@ -52,15 +53,20 @@ def inline(path: Path) -> str:
 
 def case(path: Path, image: np.ndarray) -> Path:
     """One image in 0..1 as a JPEG whose name holds the index row and nothing else."""
-    image = np.nan_to_num(np.asarray(image, np.float32)).clip(0, 1)
-    image = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
-    ratio = PICTURE / max(image.shape[:2])
-    how = cv2.INTER_AREA if ratio < 1 else cv2.INTER_CUBIC
-    image = cv2.resize(image, None, fx=ratio, fy=ratio, interpolation=how).clip(0, 1)
+    image = enlarged(image)
     pixels = np.round(image * 255).astype(np.uint8)
     pixels = pixels[..., ::-1] if pixels.ndim == 3 else pixels  # OpenCV writes BGR
     save(path, cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes())
     return path
+
+
+def enlarged(image: np.ndarray) -> np.ndarray:
+    """An image in 0..1 at the size of a case, float32 `(h, w)` or `(h, w, 3)`."""
+    image = np.nan_to_num(np.asarray(image, np.float32)).clip(0, 1)
+    image = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
+    ratio = PICTURE / max(image.shape[:2])
+    how = cv2.INTER_AREA if ratio < 1 else cv2.INTER_CUBIC
+    return cv2.resize(image, None, fx=ratio, fy=ratio, interpolation=how).clip(0, 1)
 
 
 def png(figure, path: Path) -> Path:

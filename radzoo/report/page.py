@@ -8,16 +8,25 @@ from pathlib import Path
 import jinja2
 import numpy as np
 
-from radzoo.metrics import FEW
-from radzoo.report import answer, cases, curves, figures, limits, tables, terminal, words
+from radzoo.metrics import FEW, score_name
+from radzoo.report import answer, cases, curves, figures, limits, numbers_page, tables, words
+from radzoo.report.measure import choice
 from radzoo.report.reading import read, tested
 
-FILTERS = (words.number, words.three, words.percent, words.span, words.tally, words.rates, terminal.validation)
+FILTERS = (words.number, words.three, words.percent, words.span, words.tally, words.rates, choice)
 
 
-def write(folder: Path, pictures) -> Path:
+def write(folder: Path, pictures, explained=None) -> Path:
     """See `radzoo.report.write`."""
     run = read(folder)
+    template = "numbers.html" if run.task == "regression" else "report.html"
+    html = rendered(template, context(run, pictures, explained))
+    figures.save(folder / "report.html", html.encode())
+    return folder / "report.html"
+
+
+def rendered(template: str, content: dict) -> str:
+    """A page as HTML, from a template of this folder."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -26,45 +35,55 @@ def write(folder: Path, pictures) -> Path:
         lstrip_blocks=True,
     )
     environment.filters |= {function.__name__: function for function in FILTERS}
-    html = environment.get_template("report.html").render(context(run, pictures))
-    figures.save(folder / "report.html", html.strip().encode())
-    return folder / "report.html"
+    return environment.get_template(template).render(content).strip()
 
 
-def context(run, pictures) -> dict:
-    """Everything that `report.html` shows."""
+def context(run, pictures, explained=None) -> dict:
+    """Everything that the page shows."""
     test = tested(run, run.best)
-    return {
+    own = numbers_page.context(run, test) if run.task == "regression" else _classes(run, test)
+    return own | {
         "run": run,
         "rows": _rows(run),
         "test": run.best["test"],
         "positive": run.titles[0] if run.task == "binary" else None,
-        "kinds": "findings" if run.task == "multilabel" else "classes",
+        "kind": answer.KIND.get(run.task, "class"),
+        "kinds": words.MANY[answer.KIND.get(run.task, "class")],
+        "score": score_name(run.task) + (" correlation" if run.task == "regression" else ""),
         "many": words.MANY[run.unit],
         "amount": words.amount(run.best["test"], run.unit),
-        "axis": _axis(run),
         "colours": figures.COLOUR,
         "few": FEW,
+        "blind": [row for row, _ in answer.suspicions(run)],
+        "seeded": run.seeds > 1 and run.best["test"]["claim"],
+        "cross_fitted": any(row["way"] != "features" for row in run.trained),
+        "classifiers": [row for row in run.trained if "; " in row["detail"] and row["model"] != words.ENSEMBLE],
+        "ensembles": tables.ensembles(run),
+        "comparisons": [tables.comparison(run, pair) for pair in run.metrics["comparisons"]],
+        "left_out": limits.left_out(run),
+        "counts": tables.counts(run),
+        "readings": tables.readings(run),
+        "learning": _learning(run),
+        "gallery": cases.gallery(run, test, pictures, explained),
+        "weights": _weights(run.environment["weights"]),
+        "recipe": json.dumps(_without_folders(run.recipe), indent=2, ensure_ascii=False),
+    }
+
+
+def _classes(run, test):
+    """What only the page of a run with classes shows."""
+    return {
+        "axis": _axis(run),
         "headline": answer.headline(run),
         "alarms": answer.alarms(run),
         "lead": answer.lead(run),
         "transfer": answer.against_scratch(run),
-        "blind": [row for row, _ in answer.suspicions(run)],
-        "cautions": answer.cautions(run),
-        "classifiers": [row for row in run.trained if "; " in row["detail"]],
-        "comparisons": [tables.comparison(run, pair) for pair in run.metrics["comparisons"]],
-        "left_out": limits.left_out(run),
+        "cautions": limits.cautions(run),
         "calibration": limits.calibration(run) if run.best["test"]["reliability"] else [],
-        "counts": tables.counts(run),
         "thresholds": tables.thresholds(run),
         "rule": run.best["validation"]["threshold_rule"],
-        "readings": tables.readings(run),
         "roc": _roc(run, test) if run.best["test"]["claim"] else None,
         "reliability": _reliability(run),
-        "learning": _learning(run),
-        "gallery": cases.gallery(run, test, pictures),
-        "weights": _weights(run.environment["weights"]),
-        "recipe": json.dumps(_without_folders(run.recipe), indent=2, ensure_ascii=False),
     }
 
 
@@ -78,7 +97,9 @@ def _rows(run):
     """The rows of the main table: each with its name, and an evaluation (or None) per external set."""
     none = [None] * len(run.metrics["external"])
     return [
-        row | {"label": words.way(row), "best": row is run.best, "external": row.get("external") or none}
+        row
+        | {"label": words.way(row), "best": row is run.best, "external": row.get("external") or none}
+        | {"network": " + ".join(words.members(row)[0]) if row["model"] == words.ENSEMBLE else row["model"]}
         for row in run.metrics["rows"]
     ]
 
@@ -127,7 +148,7 @@ def _roc(run, test):
         curve |= {name: curve[name][:, shown] for name in ("truth", "score")}
     values = [(entries[k]["specificity"]["value"], entries[k]["sensitivity"]["value"]) for k in shown]
     points = [None if None in pair else (1 - pair[0], pair[1]) for pair in values]
-    titles = [_plain(run.titles[k]) for k in shown]
+    titles = [words.plain(run.titles[k]) for k in shown]
     return figures.inline(curves.roc(run.folder / "figures" / "roc.png", drawn, test.patients, titles, points))
 
 
@@ -136,7 +157,7 @@ def _reliability(run):
     if not bins:
         return None
     path = run.folder / "figures" / "reliability.png"
-    return figures.inline(curves.reliability(path, bins, _plain(run.titles[0]), figures.COLOUR[run.best["way"]]))
+    return figures.inline(curves.reliability(path, bins, words.plain(run.titles[0]), figures.COLOUR[run.best["way"]]))
 
 
 def _learning(run):
@@ -147,17 +168,13 @@ def _learning(run):
             "way": key[1],
             "trainings": dict(list(epochs.groupby("fold", sort=False))),
         }
-        for key, epochs in run.history.groupby(["model", "way"], sort=False)
+        for key, epochs in run.history[run.history["repeat"] == 0].groupby(["model", "way"], sort=False)
     ]
-    return figures.inline(curves.learning(run.folder / "figures" / "learning.png", runs)) if runs else None
+    path = run.folder / "figures" / "learning.png"
+    return figures.inline(curves.learning(path, runs, score_name(run.task))) if runs else None
 
 
 def _label(run, row):
     """The name of a row in a figure, where long ones have no room."""
     name = "fixed features" if row["way"] == "features" else words.way(row)
-    return _plain(f"{row['model']}, {name}" if run.several and row["model"] else name)
-
-
-def _plain(text):
-    """A name without the dollar signs that matplotlib would read as mathematics."""
-    return text.replace("$", r"\$")
+    return words.plain(f"{row['model']}, {name}" if run.several and row["model"] else name)

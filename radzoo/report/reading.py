@@ -11,11 +11,12 @@ import pandas as pd
 
 from radzoo.errors import BadInput
 from radzoo.metrics import pool_units
+from radzoo.report.measure import measure
 from radzoo.report.words import chosen
 
 JSON = ("recipe", "environment", "metrics")
 CSV = ("split", "history", "predictions", "images")
-BASELINES = ("grey levels", "metadata", "majority")
+BASELINES = ("grey levels", "metadata", "covariates", "majority")
 TEXT = dict.fromkeys(("patient", "unit", "fold", "phase", "way", "model"), str)
 
 
@@ -25,9 +26,10 @@ def read(folder: Path) -> SimpleNamespace:
     Returns:
         The content of each file under its name, and `task`, `unit`, `folds` (their number, 0 for a split), `classes`
         (k names of columns), `titles` (k names for the reader), `trained` (the rows that are no baseline), `best` (the
-        chosen row), `scratch` (the row to hold it against, or None) and `several` (more than one model).
+        chosen row), `scratch` (the row to hold it against, or None), `several` (more than one model), `seeds` (their
+        number), `measure` (what the headline holds) and for ordered grades `grades` (their names).
     Raises:
-        BadInput: a file is missing, or no way was trained.
+        BadInput: a file is missing, no way was trained, or an earlier version wrote the folder.
     """
     names = [f"{name}.json" for name in JSON] + [f"{name}.csv" for name in CSV]
     missing = [name for name in names if not (folder / name).is_file()]
@@ -42,14 +44,26 @@ def read(folder: Path) -> SimpleNamespace:
     run.task, run.unit, run.folds = metrics["task"], metrics["unit"], metrics["design"]["folds"] or 0
     run.classes = list(metrics["classes"])[: 1 if run.task == "binary" else None]
     run.titles = [metrics["positive"]] if run.task == "binary" else run.classes
+    if run.task == "ordinal":
+        run.titles = [name.replace(">=", "\N{GREATER-THAN OR EQUAL TO}\N{NO-BREAK SPACE}") for name in run.classes]
+        run.grades = _grades(chosen(metrics)["test"]["grades"], run.recipe["data"].get("classes"))
     run.trained = [row for row in metrics["rows"] if row["way"] not in BASELINES]
     if not run.trained:
         raise BadInput(f"{folder}/metrics.json holds no trained way: nothing to report")
     run.best = chosen(metrics)
+    if "choice" not in run.best:
+        raise BadInput(f"{folder} was made by an earlier version of radzoo: run its recipe anew")
+    run.measure, run.seeds = measure(metrics), metrics.get("repeats", 1)
     run.several = len({row["model"] for row in run.trained}) > 1
     scratch = [row for row in run.trained if row["way"] == "scratch"]
     run.scratch = next((row for row in scratch if row["model"] == run.best["model"]), (scratch or [None])[0])
     return run
+
+
+def _grades(names, told) -> list[str]:
+    """The names of the grades; the cuts do not know the lowest, but a recipe that names all grades does."""
+    known = told and [str(name) for name in told[1:]] == names[1:]
+    return [str(told[0]) if known else names[0], *names[1:]]
 
 
 def _table(path: Path) -> pd.DataFrame:
@@ -71,7 +85,8 @@ def tested(run, row) -> SimpleNamespace | None:
         return None
     images = run.split[run.split["unit"].isin(table["unit"])]
     labels = images.iloc[:, 5 : 5 + k].to_numpy(float)
-    pooled = pool_units(labels, labels, images["unit"].to_numpy(), images["patient"].to_numpy(), "max", task=run.task)
+    how = "mean" if run.task == "regression" else "max"
+    pooled = pool_units(labels, labels, images["unit"].to_numpy(), images["patient"].to_numpy(), how, task=run.task)
     names = images["unit"].to_numpy()[pooled.first]
     truth = pd.DataFrame(pooled.truth, index=names).loc[table["unit"]]
     rows = images.groupby("unit")["row"].agg(list)

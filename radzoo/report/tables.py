@@ -6,8 +6,8 @@ import re
 
 import pandas as pd
 
+from radzoo.metrics import score_name
 from radzoo.report import words
-from radzoo.report.words import signed
 
 CHAINS = 8  # lines of the table of how images were read
 
@@ -17,7 +17,7 @@ def comparison(run, pair) -> dict:
     rows = {words.key(row): row for row in run.metrics["rows"]}
     names = {end: pair[end].strip() for end in "ab"}
     names = {end: words.way(rows[name], sentence=True) if name in rows else name for end, name in names.items()}
-    p = pair["p"]
+    p, signed = pair["p"], run.measure.signed
     return names | {
         "difference": signed(pair["difference"]),
         "span": words.NOTHING if pair["low"] is None else f"{signed(pair['low'])} to {signed(pair['high'])}",
@@ -26,7 +26,8 @@ def comparison(run, pair) -> dict:
 
 
 def counts(run) -> dict:
-    """Images and patients per class and part: `{"parts": names, "rows": [{"name", "cells": [(images, patients)]}]}`.
+    """Images and patients per class and part: `{"parts": names, "rows": [{"name", "cells": [(images, patients)]}],
+    "spread": [text per part]}`, the last the median and range of a number, else empty.
 
     The parts are training, validation and test; or the folds in which images are tested, and all of them.
     """
@@ -42,10 +43,25 @@ def counts(run) -> dict:
         cells = [table[chosen & part] for part in parts.values()]
         return {"name": name, "cells": [(len(cell), cell["patient"].nunique()) for cell in cells]}
 
-    rows = [row(title, table.iloc[:, 5 + k] == 1) for k, title in enumerate(run.titles)]
+    rows, spread = [], []
+    if run.task == "regression":
+        spread = [_spread(run, table[part].iloc[:, 5]) for part in parts.values()]
+    elif run.task == "ordinal":
+        grade = table.iloc[:, 5:].sum(axis=1)
+        rows = [row(name, grade == k) for k, name in enumerate(run.grades)]
+    else:
+        rows = [row(title, table.iloc[:, 5 + k] == 1) for k, title in enumerate(run.titles)]
     if run.task == "binary":
         rows.append(row(f"without {run.titles[0]}", table.iloc[:, 5] == 0))
-    return {"parts": list(parts), "rows": [*rows, row("all", table["row"].notna())]}
+    return {"parts": list(parts), "rows": [*rows, row("all", table["row"].notna())], "spread": spread}
+
+
+def _spread(run, values):
+    """Median and range of a label."""
+    if values.empty:
+        return words.NOTHING
+    middle, low, high = (run.measure.number(value) for value in (values.median(), values.min(), values.max()))
+    return f"{middle} ({low} to {high})"
 
 
 def thresholds(run) -> dict:
@@ -87,3 +103,23 @@ def readings(run) -> dict:
 def burnt_in(run) -> pd.Series:
     """Index row -> why a picture of the image may show text about a patient; rows without a reason are absent."""
     return run.images.set_index("row")["burnt_in"].dropna().astype(str)
+
+
+def ensembles(run) -> list[str]:
+    """What each ensemble is made of, and where its weights come from."""
+    said = []
+    for row in run.trained:
+        if row["model"] != words.ENSEMBLE:
+            continue
+        names, weights = words.members(row)
+        told = f"{words.capital(words.way(row))}: the weighted mean of {words.listed(names)}"
+        equal = all(len(set(each.split(" : "))) == 1 for each in weights)
+        of, tested = (" of each fold", "a fold") if run.folds else ("", "this run")
+        if equal:
+            said.append(told.replace("the weighted mean", "the plain mean") + ", each with the same weight.")
+        else:
+            said.append(
+                f"{told}, with the weights {'; '.join(weights)} that had the best {score_name(run.task)} on the "
+                f"validation images{of}; no image that {tested} tests had a say in them."
+            )
+    return said

@@ -8,18 +8,42 @@ from radzoo.metrics import FEW
 
 NOTHING = "\N{EN DASH}"
 PURPOSE = {"features": "fixed features", "finetune": "fine-tuning", "scratch": "training from scratch"}
-SHORT = {"finetune": "fine-tuned", "scratch": "from scratch", "majority": "majority class"}
-MANY = {"image": "images", "study": "studies", "patient": "patients"}
+SHORT = {
+    "features": "fixed features", "finetune": "fine-tuned", "scratch": "from scratch", "majority": "majority class",
+}  # fmt: skip
+ENSEMBLE = "ensemble"  # the model of a row that several models answered together
+MANY = {
+    "image": "images", "study": "studies", "patient": "patients",
+    "finding": "findings", "class": "classes", "cut": "cuts",
+}  # fmt: skip
 
 
 def way(row, sentence=False) -> str:
     """How a row of results is called in a table, or within a sentence."""
     model = row["model"]
+    if model == ENSEMBLE:
+        how = "with" if row["way"] == "features" else "by"
+        made = f"the ensemble of {listed(members(row)[0])} {how} {PURPOSE[row['way']]}"
+        return made if sentence else f"ensemble, {SHORT[row['way']]}"
+    if row["way"] == "majority" and "mae" in row["test"]:
+        return "the same number for everybody"
     long = {"finetune": f"fine-tuned {model}", "scratch": f"{model} trained from scratch"}
     if row["way"] == "features":
-        head = "a classifier chosen in each fold" if "; " in row["detail"] else row["detail"]
+        kind = "regressor" if "mae" in row["test"] else "classifier"
+        head = f"a {kind} chosen in each fold" if "; " in row["detail"] else row["detail"]
         return f"fixed features of {model} with {head}" if sentence else f"fixed features + {head}"
     return (long if sentence else SHORT).get(row["way"], SHORT.get(row["way"], row["way"]))
+
+
+def network(row) -> str:
+    """The network of a trained row within a sentence."""
+    return "the ensemble" if row["model"] == ENSEMBLE else row["model"]
+
+
+def members(row) -> tuple[list[str], list[str]]:
+    """The names of the members of an ensemble, and their weights, `0.33 : 0.67`, once for each kind of the folds."""
+    names, _, weights = row["detail"].rpartition(", ")
+    return names.split(" + "), weights.split("; ")
 
 
 def key(row) -> str:
@@ -47,9 +71,11 @@ def amount(entry, unit: str) -> str:
 
 def tally(entry) -> str:
     """What stands where the AUC would stand, had there been patients enough for one."""
+    if "events" not in entry:  # numbers have no events
+        return plural(entry["patients"], "patient")
     events, others = (np.atleast_1d(entry[name]) for name in ("events", "non_events"))
     if len(events) > 1:
-        return f"no class with {FEW} and {FEW}"
+        return f"no {'cut' if 'grades' in entry else 'class'} with {FEW} and {FEW}"
     return f"{events[0]} with, {others[0]} without"
 
 
@@ -68,7 +94,7 @@ def number(value) -> str:
     """Two decimals; three where two would pretend to a perfect 1."""
     if value is None:
         return NOTHING
-    text = f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+    text = f"{value:.2f}".replace("-", "\N{MINUS SIGN}" if value <= -0.005 else "")
     return text if text != "1.00" or value >= 1 else f"{np.floor(value * 1000) / 1000:.3f}"
 
 
@@ -108,3 +134,8 @@ def listed(items) -> str:
 def capital(text: str) -> str:
     """The first letter large, the others as they are."""
     return text[:1].upper() + text[1:]
+
+
+def plain(text: str) -> str:
+    """A name without the dollar signs that matplotlib would read as mathematics."""
+    return text.replace("$", r"\$")

@@ -14,12 +14,12 @@ from radzoo import report
 from radzoo.data import Index, Store, read_external
 from radzoo.data.index import name_rows
 from radzoo.errors import BadInput
-from radzoo.inference import load, raw_probability
-from radzoo.metrics import Recalibration, evaluate
+from radzoo.finished import finished, raw_answers
+from radzoo.metrics import Recalibration
 from radzoo.recipe import Data, Recipe, from_json
 from radzoo.train.fit import say
 from radzoo.train.folder import alone, read_csv, read_json, write_csv, write_json
-from radzoo.train.judge import apply, units
+from radzoo.train.judge import apply, evaluated, units
 from radzoo.train.outcome import external_files, with_external
 from radzoo.train.tables import columns
 
@@ -94,8 +94,8 @@ def read_other(recipe: Recipe, classes, index: str, store: Store, apart: Apart) 
 
 def look(folder: Path, recipe: Recipe, classes, index: str) -> None:
     """Predicts, measures, and writes `external-N.json` and `external-N.csv`; a second look at the same adds nothing."""
-    model, manifest = load(folder)
-    store = Store(manifest.input)
+    done = finished(folder)
+    store = Store(done.members[0].manifest.input)
     patients = known_patients(recipe.data, recipe.data.index, read_csv(folder, "split.csv")["patient"])
     images = read_csv(folder, "images.csv")
     if "content" not in images:
@@ -104,21 +104,17 @@ def look(folder: Path, recipe: Recipe, classes, index: str) -> None:
     other, keys = read_other(recipe, classes, index, store, apart)
     contents = [store.facts(key)["content"] for key in keys]
     before = [read_csv(folder, f"{path.stem}.csv") for path in external_files(folder)]
-    labels = columns(other.classes, other.labels.astype(int)).add_prefix("label ")
-    table = pd.concat([other.table[["row", "patient", "unit"]].assign(content=contents), labels], axis=1)
+    labels = columns(other.classes, other.labels if other.task == "regression" else other.labels.astype(int))
+    labels = labels.add_prefix("label ")
+    beside = other.covariates.add_prefix("covariate ")
+    table = pd.concat([other.table[["row", "patient", "unit"]].assign(content=contents), labels, beside], axis=1)
     if any(_same(table, earlier) for earlier in before):
         say(f"{Path(index).name}: these images were tried before, and the numbers of then stand")
         return
-    here = np.arange(len(keys))
-    raw = raw_probability(folder, model, store, keys, recipe.batch)
-    pooled = units(recipe, other, here, raw)
-    told = manifest.metrics
-    judged = apply(pooled, Recalibration.from_json(told["recalibration"]), tuple(told["thresholds"]))
-    evaluation = evaluate(
-        judged.truth, judged.probability, judged.patients, task=other.task, classes=other.classes,
-        thresholds=judged.thresholds, rule=recipe.threshold, raw=judged.raw,
-        bootstrap=recipe.bootstrap, seed=recipe.seed,
-    )  # fmt: skip
+    raw = raw_answers(done, other.table["path"], other.covariates, recipe.batch)
+    pooled = units(recipe, other, np.arange(len(keys)), raw)
+    judged = apply(pooled, Recalibration.from_json(done.told["recalibration"]), tuple(done.told["thresholds"]))
+    evaluation = evaluated(recipe, other, vars(judged), rule=recipe.threshold)
     number = len(before) + 1
     each = apply(dataclasses.replace(pooled, raw=raw), judged.recalibration, judged.thresholds).probability
     write_csv(folder / f"external-{number}.csv", pd.concat([table, columns(other.classes, each)], axis=1))

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import uuid
+from collections.abc import Callable
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,11 +24,21 @@ from radzoo.errors import BadInput
 PACKAGES = ("radzoo", "keras", "tensorflow", "jax", "numpy", "scikit-learn", "pydicom", "opencv-python-headless")
 
 
-def new_folder(out: str | None, name: str, *, texts: dict[str, object], tables: dict[str, pd.DataFrame]) -> Path:
+def new_folder(
+    out: str | None,
+    name: str,
+    *,
+    texts: dict[str, object],
+    tables: dict[str, pd.DataFrame],
+    fill: Callable[[Path], None] | None = None,
+) -> Path:
     """Makes the folder of a run, `out` or the first free `runs/<name>-<number>`, with its first files already in it.
 
     It is filled under another name and then renamed: a run that is killed at any moment has a folder that `resume`
     understands, or none.
+
+    Args:
+        fill: writes further files into the folder before it gets its name.
 
     Raises:
         BadInput: `out` exists, or cannot be made.
@@ -45,6 +56,8 @@ def new_folder(out: str | None, name: str, *, texts: dict[str, object], tables: 
             write_json(unfinished / file, content)
         for file, table in tables.items():
             write_csv(unfinished / file, table)
+        if fill is not None:
+            fill(unfinished)
         os.rename(unfinished, folder)
     except OSError as error:
         raise BadInput(f"the run folder {folder} cannot be made: {error.strerror}") from None

@@ -6,94 +6,58 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from radzoo import baselines
 from radzoo.data import Index
-from radzoo.data.split import folds, parts
-from radzoo.metrics import auc, compare
+from radzoo.data.split import folds
+from radzoo.metrics import compare, compare_regression
 from radzoo.recipe import Recipe
-from radzoo.train.jobs import Outcome, View
-from radzoo.train.judge import Answers, Judged, judge, measure, pooled, row
+from radzoo.train.ensembles import ensembles
+from radzoo.train.jobs import Outcome
+from radzoo.train.judge import PARTS, Answers, Judged, fold_choice, judged_folds, measure, pooled, row
+from radzoo.train.repeated import repeats_of
 
-GREY, METADATA, MAJORITY = "grey levels", "metadata", "majority"
 
-
-def answers_of(outcomes: list[Outcome]) -> list[Answers]:
-    """The outcomes of all folds, gathered by model and way, in the order of the recipe."""
+def answers_of(outcomes: list[Outcome], repeat: int = 0) -> list[Answers]:
+    """The outcomes of all folds of one repeat, gathered by model and way, in the order of the recipe."""
     ways: dict[tuple, Answers] = {}
     for outcome in outcomes:
         job = outcome.job
+        if job.repeat != repeat:
+            continue
         way = ways.setdefault((job.model, job.way), Answers(job.model, job.way, {}))
-        way.raw[job.fold] = outcome.probability
+        way.raw[job.fold] = {part: outcome.probability[part] for part in PARTS}
+        if "epochs" in outcome.probability:
+            way.epochs[job.fold] = outcome.probability["epochs"]
         details = [*filter(None, way.detail.split("; ")), outcome.facts["detail"]]
         way.detail = "; ".join(dict.fromkeys(filter(None, details)))
         way.note = way.note or outcome.facts["note"]
     return list(ways.values())
 
 
-def baseline_answers(recipe: Recipe, index: Index, view: View) -> list[Answers]:
-    """What grey levels, metadata and the majority class say, learnt on the training part of each fold."""
-    grey = np.stack([baselines.grey_levels(view.store[key]) for key in view.keys])
-    clues = _clues(recipe, index, view)
-    spelt = _spelt(recipe, index)
-    used: dict[str, None] = {}
-    raw: dict[str, dict] = {GREY: {}, METADATA: {}}
-    for fold in folds(index):
-        here = parts(index, fold)
-        train = here["train"]
-        encoder = baselines.Metadata.learn(clues.iloc[train], spelt)
-        used |= dict.fromkeys(encoder.columns)
-        for name, features in ((GREY, grey), (METADATA, encoder.transform(clues))):
-            if features.shape[1]:
-                learnt = baselines.fit(
-                    features[train], index.labels[train], index.table["group"].to_numpy()[train],
-                    task=index.task, seed=recipe.seed,
-                )  # fmt: skip
-                raw[name][fold] = {part: learnt.probability(features[here[part]]) for part in ("validation", "test")}
-    details = {GREY: "", METADATA: ", ".join(used)}
-    whole = {name: by_fold for name, by_fold in raw.items() if len(by_fold) == len(folds(index))}
-    found = [Answers("", name, by_fold, detail=details[name]) for name, by_fold in whole.items()]
-    prevalence = index.labels[parts(index, folds(index)[0])["train"]].mean(0)  # one for all folds: it ranks nothing
-    raw = {
-        fold: {part: np.tile(prevalence, (len(parts(index, fold)[part]), 1)) for part in ("validation", "test")}
-        for fold in folds(index)
-    }
-    return [*found, Answers("", MAJORITY, raw, constant=True)]
-
-
-def _spelt(recipe: Recipe, index: Index) -> list[str]:
-    """Names and all values of the label columns: a folder that is named after one is the label, not a clue."""
-    told = [name for name in recipe.data.label if name in index.metadata]
-    values = [str(value) for name in told for value in index.metadata[name].unique()]
-    return [*recipe.data.label, *index.classes, *values]
-
-
-def _clues(recipe: Recipe, index: Index, view: View) -> pd.DataFrame:
-    """What is known of each image without its pixels; the patients and places of arrays mean nothing."""
-    data, table = recipe.data, index.table
-    taken = {data.image, data.patient, data.study, data.split, *data.label}
-    chosen = baselines.metadata_columns(index.metadata.columns, data.metadata, taken)
-    arrays = table["path"].str.contains(".npz#", regex=False).any()
-    return baselines.clues(
-        index.metadata[chosen],
-        patients=None if data.patient is None or arrays else table["patient"],
-        paths=None if arrays else table["path"],
-        folder=Path(data.index).parent,
-        sizes=np.array([view.store.facts(key)["size"] for key in view.keys]),
-    )
-
-
-def metrics(recipe: Recipe, index: Index, ways: list[Answers], others: list[Answers]) -> tuple[dict, dict]:
+def metrics(recipe: Recipe, index: Index, outcomes: list[Outcome], others: list[Answers]) -> tuple[dict, dict]:
     """The content of `metrics.json` but for final model and external tests, and the judged answers by model and way."""
-    judged = {
-        each.key: {fold: judge(recipe, index, fold, raw, each.constant) for fold, raw in each.raw.items()}
-        for each in [*ways, *others]
-    }
+    seeds = [_ways(recipe, index, outcomes, repeat) for repeat in range(recipe.repeats)]
+    return summary(recipe, index, seeds, others)
+
+
+def summary(
+    recipe: Recipe, index: Index, seeds: list[list[Answers]], others: list[Answers], best: Answers | None = None
+) -> tuple[dict, dict]:
+    """`metrics` of what all ways said, one list per seed; `best` is chosen on validation unless it is given."""
+    ways = seeds[0]
+    judged = {each.key: judged_folds(recipe, index, each) for each in [*ways, *others]}
     rows = [row(recipe, index, each, judged[each.key]) for each in [*ways, *others]]
-    best = ways[int(np.argmax([validation_auc(entry) for entry in rows[: len(ways)]]))]
+    if len(seeds) > 1:
+        for entry, repeated in zip(rows, zip(*seeds, strict=True), strict=False):
+            entry["repeats"] = repeats_of(recipe, index, list(repeated))
+    best = best or ways[int(np.argmax([choice(entry) for entry in rows[: len(ways)]]))]
     count = len(folds(index))
-    notes = [*index.notes, *{way.note: 0 for way in ways if way.note}, *_recalibration_notes(judged[best.key])]
+    notes = [
+        *index.notes,
+        *_remarks(recipe),
+        *{way.note: 0 for way in ways if way.note},
+        *_recalibration_notes(judged[best.key]),
+    ]
     measured = {
         "task": index.task,
         "classes": list(index.classes),
@@ -102,6 +66,7 @@ def metrics(recipe: Recipe, index: Index, ways: list[Answers], others: list[Answ
         "notes": notes,
         "unit": recipe.unit,
         "aggregate": recipe.aggregate,
+        "repeats": len(seeds),
         "design": {
             "kind": "folds" if count > 1 else "split",
             "folds": count if count > 1 else None,
@@ -109,45 +74,58 @@ def metrics(recipe: Recipe, index: Index, ways: list[Answers], others: list[Answ
         },
         "best": {"model": best.model, "way": best.way},
         "rows": rows,
-        "anew": _anew(recipe, index, [judged[way.key] for way in ways]) if count > 1 else None,
+        "anew": _anew(recipe, index, ways, judged) if count > 1 else None,
         "comparisons": _comparisons(recipe, index, ways, best, others, judged),
     }
     return measured, judged
 
 
-def validation_auc(entry: dict) -> float:
-    """The mean of the folds' AUCs on validation (of one fold: its AUC); what the best way is chosen by."""
-    mean = entry["validation"]["fold_mean"]
-    value = mean["auc"] if mean else entry["validation"]["auc"]["value"]
-    return -1.0 if value is None else value
+def _ways(recipe: Recipe, index: Index, outcomes: list[Outcome], repeat: int) -> list[Answers]:
+    ways = answers_of(outcomes, repeat)
+    return ways + (ensembles(recipe, index, ways) if recipe.ensemble != "none" else [])
 
 
-def _anew(recipe: Recipe, index: Index, ways: list[dict[int, dict[str, Judged]]]) -> dict:
+def choice(entry: dict) -> float:
+    """What the best way is chosen by: the score on validation (`judge.row`), the mean over repeats."""
+    repeats = entry.get("repeats")
+    return float(np.mean(repeats["choice"])) if repeats else entry["choice"]
+
+
+def _remarks(recipe: Recipe) -> list[str]:
+    """What a reader might take for granted."""
+    said = []
+    if recipe.weights is None and {"features", "finetune"} & set(recipe.ways):
+        said.append("No weights were named: fixed features and fine-tuning began from random weights.")
+    if recipe.views > 1 and "features" in recipe.ways:
+        said.append(f"The {recipe.views} views of each test image are for networks: fixed features see it as it is.")
+    return said
+
+
+def _anew(recipe: Recipe, index: Index, ways: list[Answers], judged: dict) -> dict:
     """Each fold is answered by the way that was best on its own validation part: a number that owes nothing to the
     choice among ways over all folds."""
     chosen = {}
     for fold in folds(index):
-        reached = [_mean_auc(way[fold]["validation"]) for way in ways]
-        chosen[fold] = ways[int(np.argmax(reached))][fold]
+        reached = [fold_choice(recipe, index, way, judged[way.key], fold) for way in ways]
+        chosen[fold] = judged[ways[int(np.argmax(reached))].key][fold]
     return measure(recipe, index, chosen, "test")
 
 
-def _mean_auc(judged: Judged) -> float:
-    scores = [auc(*column) for column in zip(judged.truth.T, judged.probability.T, strict=True)]
-    return float(np.nanmean(scores)) if not np.isnan(scores).all() else -1.0
-
-
 def _comparisons(recipe: Recipe, index: Index, ways, best: Answers, others, judged) -> list[dict]:
-    """Every pair of ways of one model, then the best way and each baseline, on the same test units."""
+    """Every pair of ways of one model, each ensemble and its members, then the best way and each baseline, on the same
+    test units. The difference is that of AUCs, of numbers that of mean absolute errors (below 0: the first is better).
+    """
     pairs = [(a, b) for i, a in enumerate(ways) for b in ways[i + 1 :] if a.model == b.model]
-    pairs += [(best, other) for other in others if not other.constant]
+    pairs += [(way, member) for way in ways for member in way.members]
+    pairs += [(best, other) for other in others if not other.constant or index.task == "regression"]
     found = []
     for a, b in pairs:
         one, two = pooled(judged[a.key], "test"), pooled(judged[b.key], "test")
-        difference = compare(
-            one["truth"], one["probability"], two["probability"], one["patients"],
-            task=index.task, bootstrap=recipe.bootstrap, seed=recipe.seed,
-        )  # fmt: skip
+        scores = one["truth"], one["probability"], two["probability"], one["patients"]
+        if index.task == "regression":
+            difference = compare_regression(*scores)
+        else:
+            difference = compare(*scores, task=index.task, bootstrap=recipe.bootstrap, seed=recipe.seed)
         found.append({"a": a.name, "b": b.name} | difference)
     return found
 

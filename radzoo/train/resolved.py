@@ -13,8 +13,11 @@ from radzoo import registry
 from radzoo.data import Index
 from radzoo.errors import BadInput
 from radzoo.images.augment import turns_on_laterality
+from radzoo.losses import loss_for
 from radzoo.metrics import read_rule
-from radzoo.recipe import Recipe
+from radzoo.recipe import Augment, Recipe
+from radzoo.train import optimiser
+from radzoo.train.ensembles import MOST
 
 
 def resolved(recipe: Recipe, overrides: dict) -> Recipe:
@@ -38,6 +41,7 @@ def resolved(recipe: Recipe, overrides: dict) -> Recipe:
     if recipe.size is not None and recipe.size < 1:
         raise BadInput(f"size {recipe.size} came, expected the side of the square input in pixels")
     read_rule(recipe.threshold)
+    _check_options(recipe)
     _check_augment(recipe.augment)
     if not all(0 < phase.learning_rate < math.inf for phase in (*recipe.phases, recipe.scratch)):
         raise BadInput("each learning rate must be a number above 0")
@@ -70,6 +74,44 @@ def check_units(recipe: Recipe, index: Index) -> None:
             f"{several.sum()} of {len(several)} {recipe.unit} units hold images of different classes: pass "
             "--unit image, or correct the labels"
         )
+
+
+def check_loss(recipe: Recipe, index: Index) -> None:
+    """A loss that the task does not have is said before there is a folder."""
+    loss_for(
+        index.task, index.labels, class_weights=recipe.class_weights, kind=recipe.loss,
+        label_smoothing=recipe.label_smoothing,
+    )  # fmt: skip
+
+
+def _check_options(recipe: Recipe) -> None:
+    """Options that contradict one another, or that no run can have."""
+
+    def demand(holds, message: str) -> None:
+        if not holds:
+            raise BadInput(message)
+
+    demand(recipe.repeats >= 1 and recipe.views >= 1, "repeats and views must be at least 1")
+    demand(0 <= recipe.dropout < 1, f"dropout {recipe.dropout} came, expected a part of 1, from 0 to below 1")
+    demand(0 <= recipe.label_smoothing < 1, f"label_smoothing {recipe.label_smoothing} came, expected 0 to below 1")
+    for phase in (*recipe.phases, recipe.scratch):
+        optimiser.check(recipe, phase)
+    several = recipe.ensemble == "none" or len(recipe.models) > 1
+    few = recipe.ensemble != "weights" or len(recipe.models) <= MOST
+    demand(few, f"--ensemble weights takes at most {MOST} models, {len(recipe.models)} came: pass --ensemble mean")
+    demand(several, f"--ensemble {recipe.ensemble} needs several models, {', '.join(recipe.models)} came")
+    demand(not recipe.windows or recipe.window == "header", "windows and window came: give one of them")
+    numbers = recipe.task == "regression"
+    demand(not numbers or recipe.aggregate == "mean", "--aggregate max came, but numbers are averaged: leave it out")
+    unchanged = recipe.views > 1 and recipe.augment == Augment()
+    demand(not unchanged, f"--views {recipe.views} came, but nothing is augmented: all views would be the same")
+    double = len(set(recipe.data.covariates)) < len(recipe.data.covariates)
+    demand(not double, f"covariates {', '.join(recipe.data.covariates)} came: name each once")
+    named = [name for name in (*recipe.data.image, *recipe.data.covariates) if name in recipe.data.label]
+    demand(not named, f"column {', '.join(named)} is the label: it cannot be an image or a covariate, too")
+    owners = {*recipe.data.image, recipe.data.patient, recipe.data.study, recipe.data.split}
+    named = [name for name in recipe.data.covariates if name in owners]
+    demand(not named, f"column {', '.join(named)} tells images or patients apart: it cannot be a covariate, too")
 
 
 def _check_augment(augment) -> None:

@@ -13,24 +13,26 @@ import numpy as np
 import pandas as pd
 
 from radzoo import channels as grey
-from radzoo import report, weights
+from radzoo import registry, report, weights
 from radzoo.atomic import sweep
 from radzoo.data import Index, Store, assign_splits, read_index, settle_threads
 from radzoo.data.split import FINAL, folds
 from radzoo.errors import BadInput
 from radzoo.images import Input
-from radzoo.metrics import auc
 from radzoo.recipe import Recipe, from_json
+from radzoo.report.looking import explained
+from radzoo.train.controls import baseline_answers, clues, keep_baselines
 from radzoo.train.external import Apart, evaluate_run, known_patients, look, read_other
 from radzoo.train.fit import say
 from radzoo.train.folder import environment, in_folder, new_folder, read_csv, read_json, write_json
-from radzoo.train.jobs import Job, Outcome, View, do, network, planned
-from radzoo.train.judge import Judged, judge
-from radzoo.train.outcome import answers_of, baseline_answers, is_best, metrics, with_external
-from radzoo.train.resolved import check_flip, check_units, resolved
-from radzoo.train.tables import images_table, publish, split_table, write_manifest, write_tables
+from radzoo.train.jobs import Outcome, View, beside, do, network, planned, precision
+from radzoo.train.joint import join
+from radzoo.train.outcome import metrics, with_external
+from radzoo.train.publishing import chosen
+from radzoo.train.resolved import check_flip, check_loss, check_units, resolved
+from radzoo.train.tables import images_table, split_table, write_tables
 
-WITHOUT_WEIGHTS = Input(shape=(224, 224, 3), mean=(0.5,), std=(0.25,))
+WITHOUT_WEIGHTS = Input(shape=(224, 224, 3), mean=(0.5,), std=(0.25,))  # the size is that of the paper
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ def resume(folder: str | Path) -> Run:
     folder = Path(folder).expanduser()
     kept = read_json(folder, "recipe.json")
     recipe = from_json({key: value for key, value in kept.items() if key != "name"})
+    if read_json(folder, "environment.json").get("joined"):
+        raise BadInput(f"{folder} is an ensemble of finished runs: there is nothing in it to go on with")
     repeatable = settle_threads()
     index, views = _prepared(recipe)
     _check_unchanged(folder, recipe, index)
@@ -109,13 +113,19 @@ def evaluate(run: str | Path, index: str | Path, **columns) -> Run:
     return Run(*evaluate_run(run, index, **columns))
 
 
+def ensemble(runs, *, how: str = "weights", out: str | Path | None = None) -> Run:
+    """Finished runs as one run folder of its own; see `radzoo.train.joint.join`."""
+    return Run(*join(runs, how=how, out=out))
+
+
 def _go(folder: Path, recipe: Recipe, index: Index, views: dict[str, View]) -> Run:
     """Trains what is not trained yet, and evaluates all."""
     start = time.perf_counter()
     outcomes = [do(folder, recipe, index, job, views[job.model]) for job in planned(recipe, index)]
     others = baseline_answers(recipe, index, views[recipe.models[0]])
-    measured, judged = metrics(recipe, index, answers_of(outcomes), others)
-    measured, outcomes = _chosen(folder, recipe, index, views, outcomes, measured, judged)
+    keep_baselines(folder, others)
+    measured, judged = metrics(recipe, index, outcomes, others)
+    measured, outcomes = chosen(folder, recipe, index, views, outcomes, measured)
     write_tables(folder, index, outcomes, {each: judged[each] for each in judged if each[0]})
     if recipe.data.test_index is not None:
         look(folder, recipe, index.classes, recipe.data.test_index)
@@ -124,38 +134,9 @@ def _go(folder: Path, recipe: Recipe, index: Index, views: dict[str, View]) -> R
     began = read_json(folder, "environment.json")
     spent = {"minutes": round((time.perf_counter() - start) / 60, 2), **_weights_and_xla(outcomes)}
     write_json(folder / "environment.json", began | spent)
-    report.write(folder, lambda row: _picture(views[measured["best"]["model"]], index, row))
+    view = views.get(measured["best"]["model"], views[recipe.models[0]])  # an ensemble shows what its first model sees
+    report.write(folder, lambda row: _picture(view, index, row), explained(folder, _inputs(recipe, index, view)))
     return Run(folder, measured)
-
-
-def _chosen(folder, recipe: Recipe, index: Index, views, outcomes: list[Outcome], measured: dict, judged) -> tuple:
-    """Manifests, the chosen model at the top of the folder and, after folds, the training of the final model.
-
-    Returns:
-        The metrics with what the final model adds, and the outcomes with the final one.
-    """
-    best = next(entry for entry in measured["rows"] if is_best(entry, measured))
-    key = best["model"], best["way"]
-    if len(folds(index)) == 1:
-        for outcome, entry in zip(outcomes, measured["rows"], strict=False):
-            fixed = judged[entry["model"], entry["way"]][0]["validation"]
-            view = views[outcome.job.model]
-            write_manifest(folder, recipe, index, outcome, view, fixed, entry["test"]["auc"])
-        publish(folder, Job(*key))
-        return measured | {"final": None}, outcomes
-    last = do(folder, recipe, index, Job(*key, FINAL), views[key[0]])
-    fixed = judge(recipe, index, FINAL, last.probability)["validation"]
-    write_manifest(folder, recipe, index, last, views[key[0]], fixed, best["test"]["auc"])
-    publish(folder, last.job)
-    best["thresholds"][FINAL] = list(fixed.thresholds)
-    counts = index.table["split"].value_counts()
-    final = {part: int(counts[part]) for part in ("train", "validation")} | {"thresholds": list(fixed.thresholds)}
-    return measured | {"final": final | {"validation_auc": _auc(fixed)}}, [*outcomes, last]
-
-
-def _auc(judged: Judged) -> float | None:
-    values = [auc(*column) for column in zip(judged.truth.T, judged.probability.T, strict=True)]
-    return None if np.isnan(values).all() else float(np.nanmean(values))
 
 
 def _prepared(recipe: Recipe) -> tuple[Index, dict[str, View]]:
@@ -170,32 +151,47 @@ def _prepared(recipe: Recipe) -> tuple[Index, dict[str, View]]:
         views[model] = View(spec, store, np.array(store.add(index.table["path"])))
     first = views[recipe.models[0]]
     index = assign_splits(index, first.store.digests(first.keys), recipe.data, recipe.seed)
+    clues(recipe, index, first)
+    check_loss(recipe, index)
+    learnt = [beside(index, fold)[0] for fold in {*folds(index), FINAL if len(folds(index)) > 1 else 0}]
     if recipe.data.test_index is not None:
         contents = [first.store.facts(key)["content"] for key in first.keys]
         apart = Apart(known_patients(recipe.data, recipe.data.index, index.table["patient"]), contents)
-        read_other(recipe, index.classes, recipe.data.test_index, first.store, apart)
+        other, _ = read_other(recipe, index.classes, recipe.data.test_index, first.store, apart)
+        for each in filter(None, learnt):
+            each.transform(other.covariates)
     for model, spec in specs.items():
-        network(recipe, index, model, spec, recipe.weights)
+        with precision(recipe):
+            network(recipe, index, model, spec, recipe.weights, learnt[0].width if learnt[0] else 0)
     return index, views
 
 
 def _spec(recipe: Recipe, model: str) -> Input:
     """The pixels that this model gets in this run; the weights are looked for, so that they are not missed later."""
-    spec = WITHOUT_WEIGHTS
+    card = registry.describe(model)
+    spec = dataclasses.replace(WITHOUT_WEIGHTS, shape=(*card.input[:2], 3))
     if recipe.weights is not None:
         manifest = weights.find(recipe.weights, model)
         weights.resolve(manifest)
         spec = manifest.input
-    channels = grey.count(recipe.channels)
-    if channels not in (1, 3):
-        raise BadInput(f"channels={recipe.channels!r}: images of an index have 1 channel or 3 (rgb)")
-    if spec.shape[-1] == 3:
-        spec = grey.adapted_spec(spec, recipe.channels)
-    elif spec.shape[-1] != channels:
-        raise BadInput(f"channels={recipe.channels!r}, but these weights expect {spec.shape[-1]}")
+    _check_channels(recipe)
+    spec = grey.adapted_spec(
+        spec, recipe.channels, windows=recipe.windows, files=len(recipe.data.image), mosaic=recipe.data.mosaic
+    )
     size = (recipe.size, recipe.size) if recipe.size else spec.shape[:-1]
-    window = spec.window if recipe.window == "header" else recipe.window
+    window = spec.window if recipe.window == "header" or recipe.windows else recipe.window
     return dataclasses.replace(spec, shape=(*size, spec.shape[-1]), window=window)
+
+
+def _check_channels(recipe: Recipe) -> None:
+    """One image is grey or RGB; several are phases or a mosaic, several windows of one are windows."""
+    channels, files = recipe.channels, len(recipe.data.image)
+    if channels not in grey.SEVERAL and grey.count(channels) not in (1, 3):
+        raise BadInput(f"channels={channels!r}: images of an index have 1 channel or 3 (rgb)")
+    if channels == "phases" and files < 2:
+        raise BadInput("channels='phases' came with one image column: name several, as --data.image plain arterial")
+    if channels == "windows" and len(recipe.windows) == 1:
+        raise BadInput("channels='windows' came with one window: pass it as --window CENTER WIDTH, or name several")
 
 
 def _check_unchanged(folder: Path, recipe: Recipe, index: Index) -> None:
@@ -220,6 +216,7 @@ def _began_with(recipe: Recipe, index: Index) -> dict:
     return {
         "weights": {model: weights.file_hash(weights.resolve(manifest)[0]) for model, manifest in found.items()},
         "metadata": hashlib.sha256(cells).hexdigest(),
+        "covariates": hashlib.sha256(index.covariates.to_csv(index=False).encode()).hexdigest(),
     }
 
 
@@ -239,6 +236,28 @@ def _weights_and_xla(outcomes: list[Outcome]) -> dict:
 
 
 def _picture(view: View, index: Index, row: int) -> np.ndarray:
-    """The network's view of the image in row `row` of the index: `(h, w)` or `(h, w, 3)` in 0..1."""
-    image = view.store[view.keys[int(np.flatnonzero(index.table["row"].to_numpy() == row)[0])]]
-    return image[..., 0] if image.shape[-1] == 1 else image
+    """The network's view of the image in row `row` of the index: `(h, w)` or `(h, w, 3)` in 0..1.
+
+    Channels that are no colours (windows, contrast phases) stand side by side.
+    """
+    image = view.store[view.keys[_positions(index, [row])[0]]]
+    return image if view.spec.photometric == "RGB" else np.hstack(np.moveaxis(image, -1, 0))
+
+
+def _inputs(recipe: Recipe, index: Index, view: View):
+    """Index rows -> what the chosen network gets of them."""
+    fold = FINAL if len(folds(index)) > 1 else folds(index)[0]
+
+    def inputs(rows: list[int]):
+        here = _positions(index, rows)
+        images = view.spec.normalise(np.stack([view.store[key] for key in view.keys[here]])).astype("float32")
+        numbers = beside(index, fold)[1]
+        return images if numbers is None else [images, numbers[here]]
+
+    return inputs
+
+
+def _positions(index: Index, rows: list[int]) -> list[int]:
+    """Where rows of the user's index stand among the images of the run."""
+    place = {row: i for i, row in enumerate(index.table["row"])}
+    return [place[row] for row in rows]

@@ -7,7 +7,6 @@ position, the best weights so far, and the bookkeeping of the phases; the data o
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,8 +24,9 @@ class Progress:
 
     Attributes:
         phase: the current one, from 1; `done` of its epochs are over, the last `waited` of them no better.
-        best: AUC on validation and negative loss of the best epoch.
+        best: score on validation and negative loss of the best epoch.
         history: one row per epoch of all phases.
+        validation: what each of these epochs said of the validation images, `(n, k)`.
         weights: of the best epoch, in the order of `model.get_weights()`.
     """
 
@@ -35,6 +35,7 @@ class Progress:
     waited: int = 0
     best: tuple[float, float] = (-np.inf, -np.inf)
     history: list[dict] = field(default_factory=list)
+    validation: list[np.ndarray] = field(default_factory=list)
     weights: list[np.ndarray] | None = None
 
 
@@ -46,8 +47,9 @@ def save(path: Path, model: keras.Model, progress: Progress) -> None:
         for kind, variables in kinds.items()
         for i, variable in enumerate(variables)
     }
-    arrays |= {f"best/{i}": weight for i, weight in enumerate(progress.weights)}
-    told = {key: value for key, value in dataclasses.asdict(progress).items() if key != "weights"}
+    for kind, values in (("best", progress.weights), ("validation", progress.validation)):
+        arrays |= {f"{kind}/{i}": value for i, value in enumerate(values)}
+    told = {name: getattr(progress, name) for name in ("phase", "done", "waited", "best", "history")}
     with replacing(path) as temporary:
         np.savez(temporary, progress=np.array(json.dumps(told)), **arrays)
 
@@ -63,12 +65,13 @@ def load(path: Path) -> tuple[Progress, dict[str, list[np.ndarray]]]:
     try:
         with np.load(path, allow_pickle=False) as file:
             told = json.loads(str(file["progress"]))
-            kinds = {kind: _numbered(file, kind) for kind in ("model", "optimizer", "best")}
+            kinds = {kind: _numbered(file, kind) for kind in ("model", "optimizer", "best", "validation")}
     except Exception as error:  # zipfile, zlib, json and numpy each have their own idea of a damaged file
         raise BadInput(
             f"{path} is damaged ({type(error).__name__}): remove it, and this training starts anew"
         ) from None
-    return Progress(**{**told, "best": tuple(told["best"])}, weights=kinds.pop("best")), kinds
+    best = {"weights": kinds.pop("best"), "validation": kinds.pop("validation"), "best": tuple(told["best"])}
+    return Progress(**{**told, **best}), kinds
 
 
 def restore(model: keras.Model, kinds: dict[str, list[np.ndarray]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -12,13 +13,14 @@ from radzoo import weights
 from radzoo.atomic import replacing
 from radzoo.data import Index
 from radzoo.data.split import folds
+from radzoo.finished import ENSEMBLE
 from radzoo.recipe import Recipe
 from radzoo.train.fit import HISTORY
-from radzoo.train.folder import write_csv
+from radzoo.train.folder import write_csv, write_json
 from radzoo.train.jobs import Job, Outcome, View, models_folder
-from radzoo.train.judge import Judged
+from radzoo.train.judge import PARTS, Judged
 
-PARTS = ("validation", "test")
+MODEL_FILES = ("model.keras", "weights.safetensors", "manifest.json", "classifier.skops")
 
 
 def split_table(index: Index) -> pd.DataFrame:
@@ -26,7 +28,8 @@ def split_table(index: Index) -> pd.DataFrame:
     table = index.table[["row", "patient", "unit", "fold", "split"]].copy()
     if len(folds(index)) == 1:
         table["fold"] = ""
-    return pd.concat([table, columns(index.classes, index.labels.astype(int))], axis=1)
+    labels = index.labels if index.task == "regression" else index.labels.astype(int)
+    return pd.concat([table, columns(index.classes, labels)], axis=1)
 
 
 def images_table(index: Index, view: View) -> pd.DataFrame:
@@ -53,11 +56,11 @@ def images_table(index: Index, view: View) -> pd.DataFrame:
 def history_table(outcomes: list[Outcome]) -> pd.DataFrame:
     """One row per epoch of every training."""
     rows = [
-        {"fold": each.job.fold or "", "model": each.job.model, "way": each.job.way, **epoch}
+        {"fold": each.job.fold or "", "model": each.job.model, "way": each.job.way, "repeat": each.job.repeat, **epoch}
         for each in outcomes
         for epoch in each.facts["history"]
     ]
-    return pd.DataFrame(rows, columns=["fold", "model", "way", *HISTORY])
+    return pd.DataFrame(rows, columns=["fold", "model", "way", "repeat", *HISTORY])
 
 
 def predictions_table(index: Index, judged: dict[tuple[str, str], dict[int, dict[str, Judged]]]) -> pd.DataFrame:
@@ -78,13 +81,32 @@ def columns(classes, values: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(np.asarray(values, float if values.dtype.kind == "f" else int), columns=list(classes))
 
 
-def write_manifest(folder: Path, recipe: Recipe, index: Index, outcome: Outcome, view: View, fixed: Judged, test):
-    """The manifest beside the model of a job: the same kind as of any other weights, with what `predict` needs.
+def fixed_on_validation(recipe: Recipe, way: str, fixed: Judged, test: dict, covariates: dict | None) -> dict:
+    """What `predict` needs besides the weights.
 
     Args:
         fixed: validation, whose recalibration and thresholds go with the model.
-        test: the measured test AUC of this way.
+        test: what was measured on the test part.
+        covariates: how they become numbers (`Covariates.to_json`).
     """
+    return {
+        "way": way, "unit": recipe.unit, "aggregate": recipe.aggregate, "threshold_rule": recipe.threshold,
+        "thresholds": list(fixed.thresholds), "recalibration": fixed.recalibration.to_json(),
+        "test": test.get("auc") or test["mae"], "covariates": covariates, "views": recipe.views,
+        "augment": dataclasses.asdict(recipe.augment), "seed": recipe.seed,
+    }  # fmt: skip
+
+
+def write_ensemble(folder: Path, index: Index, places: list[str], shares, told: dict) -> None:
+    """`ensemble.json` at the top of a run folder, instead of a model; the members' models are in `places`."""
+    members = [{"folder": place, "share": share} for place, share in zip(places, shares, strict=True)]
+    write_json(
+        folder / ENSEMBLE, {"members": members, "task": index.task, "classes": list(index.classes), "metrics": told}
+    )
+
+
+def write_manifest(folder: Path, recipe: Recipe, index: Index, outcome: Outcome, view: View, told: dict):
+    """The manifest beside the model of a job: the same kind as of any other weights, with what `predict` needs."""
     own = models_folder(folder, outcome.job)
     file, way = own / "weights.safetensors", outcome.job.way
     source = "from scratch" if way == "scratch" else f"{recipe.weights}, {way}"
@@ -100,10 +122,7 @@ def write_manifest(folder: Path, recipe: Recipe, index: Index, outcome: Outcome,
         ),),
         parameters=outcome.facts["parameters"], source=f"trained by radzoo run ({source})",
         data=Path(recipe.data.index).name, licences=licences,
-        metrics={
-            "way": way, "unit": recipe.unit, "aggregate": recipe.aggregate, "threshold_rule": recipe.threshold,
-            "thresholds": list(fixed.thresholds), "recalibration": fixed.recalibration.to_json(), "test_auc": test,
-        },
+        metrics=told,
     )  # fmt: skip
     with replacing(own / "manifest.json") as temporary:
         temporary.write_text(manifest.to_json(), encoding="utf-8")

@@ -71,7 +71,7 @@ def download(file, path: Path) -> None:
                     f"{file.url} did not give the published file: {fault}; it was removed, nothing was loaded"
                 )
             if not (file.sha256 or file.md5):
-                _trust(part, path)
+                _trust(part, path, file.sha256_start)
             os.replace(part, path)
     except OSError as error:
         full = f"no space left for {part}" if error.errno == errno.ENOSPC else f"{part} cannot be written ({error})"
@@ -144,11 +144,12 @@ def _stream(url: str, part: Path) -> bool:
     return total is None or part.stat().st_size == total
 
 
-def _trust(part: Path, path: Path) -> None:
-    """Keeps the hash of a file whose publisher gives none, so that a later change is noticed."""
+def _trust(part: Path, path: Path, start: str | None) -> None:
+    """Keeps the hash of a file whose publisher gives none or its `start` alone, so that a later change is noticed."""
     digest = file_hash(part)
     beside = path.with_name(f"{path.name}.sha256")
     temporary = beside.with_name(f"{beside.name}.new")
     temporary.write_text(f"{digest}  {path.name}\n")
     os.replace(temporary, beside)
-    print(f"{path.name}: no hash is published; trusted on first use, sha256 {digest} in {beside.name}", file=sys.stderr)
+    published = f"only the beginning {start} of its hash is published" if start else "no hash is published"
+    print(f"{path.name}: {published}; trusted on first use, sha256 {digest} in {beside.name}", file=sys.stderr)

@@ -61,7 +61,8 @@ def resolve(manifest) -> tuple[Path, object]:
 def fetch(manifest, to: str | os.PathLike | None = None) -> tuple[Path, object]:
     """Downloads the first listed file that has a URL into `to` (the cache), resuming a part, and verifies its hash.
 
-    A file without a published hash gets its own written beside it (`NAME.sha256`): trusted on first use.
+    A file without a published hash, or with its first digits alone, gets its own written beside it (`NAME.sha256`):
+    trusted on first use.
 
     Raises:
         BadInput: no URL, no network, HTTP error, wrong hash, or a broken connection (running again resumes).
@@ -93,6 +94,8 @@ def mismatch(path: Path, file) -> str | None:
         if expected:
             found = file_hash(path, kind)
             return None if found == expected else f"{path} has {kind} {found}, expected {expected}"
+    if file.sha256_start and not (found := file_hash(path)).startswith(file.sha256_start):
+        return f"{path} has sha256 {found}, expected one that begins with {file.sha256_start}"
     if file.bytes is not None and size != file.bytes:
         return f"{path} has {size} bytes, expected {file.bytes}"
     first_use = path.with_name(f"{path.name}.sha256")

@@ -1,4 +1,4 @@
-"""Somebody else's Keras file, or a run of one's own, as weights of radzoo: `radzoo weights import`."""
+"""Somebody else's Keras or torch file as weights of radzoo: `radzoo weights import`."""
 
 from __future__ import annotations
 
@@ -10,125 +10,161 @@ import numpy as np
 
 from radzoo.errors import BadInput
 from radzoo.images.input import Input
-from radzoo.registry import build
 from radzoo.weights.files import file_hash
-from radzoo.weights.keras_files import read_keras, rename
-from radzoo.weights.load import assign, by_path, probe
-from radzoo.weights.manifest import LICENCES, File, Manifest, find, list_weights, read_manifest
-from radzoo.weights.tensor_files import digest, read_safetensors, save
+from radzoo.weights.load import network, probe
+from radzoo.weights.manifest import LICENCES, File, Manifest
+from radzoo.weights.own import targets, write_manifest
+from radzoo.weights.reading import read_file
+from radzoo.weights.report import Report, assign, told
+from radzoo.weights.shelf import find, list_weights
+from radzoo.weights.tensor_files import save
 
 
-def import_file(
+def import_file(path: str | os.PathLike, model: str, tag: str, **how) -> Path:
+    """`import_reported` without the report: the path of the manifest."""
+    return import_reported(path, model, tag, **how)[0]
+
+
+def import_reported(
     path: str | os.PathLike,
     model: str,
     tag: str,
     *,
     to: str | os.PathLike,
-    input: Input,
+    input: Input | None = None,
+    like: str | None = None,
     top: bool = False,
+    missing: tuple[str, ...] = (),
     classes: int | tuple[str, ...] | None = None,
-    task: str = "multiclass",
+    task: str | None = None,
     renames=None,
+    flatten: dict | None = None,
     overrides: dict | None = None,
     source: str | None = None,
     data: str = "unknown",
     licences: dict[str, str] | None = None,
-) -> Path:
-    """Reads a Keras `.h5` or `.weights.h5` file and writes `<model>.<tag>.safetensors` and its manifest into `to`.
+) -> tuple[Path, Report]:
+    """Reads a Keras or torch file and writes `<model>.<tag>.safetensors` and its manifest into `to`.
 
     Args:
-        input: the pixels that the weights expect; a file does not say, so it has to be told.
-        top: the file holds the whole network.
-        renames: from the file's layer names to radzoo's; None takes those that radzoo has for files of this model.
+        input: the pixels that the weights expect; a file does not say, so it has to be told, or `like` tells it.
+        like: known weights, `model.tag`, whose file names its tensors alike: input, task, renames, flatten and
+            overrides are theirs where they are not given.
+        top: the file holds the whole network; without it, the head of the file is left out.
+        missing: beginnings of layer names, such as "head", that the file may lack or have in another shape; they keep
+            their initial values.
+        renames: from the file's layer names to radzoo's; None takes those of `like`, or those that radzoo has for
+            Keras files of this model.
+        flatten, overrides: as in a manifest.
         licences: of `code`, `weights` and `data`; what is not given is "unknown".
 
     Returns:
-        The path of the manifest.
+        The path of the manifest, and what became of every tensor.
 
     Raises:
         BadInput: unreadable file, tensors that do not fit the model, or a target that exists.
     """
-    target, described = _targets(to, model, tag)
+    path = Path(path)
+    target, described = targets(to, model, tag)
     unknown = set(licences or ()) - set(LICENCES)
     if unknown:
         raise BadInput(f"licence of {', '.join(sorted(unknown))} came, expected {', '.join(LICENCES)}")
-
+    known = find(like) if like else None
+    if input is None and known is None:
+        raise BadInput(f"the pixels that {path.name} expects are not known: give input.shape and the rest, or like=TAG")
+    input = input or known.input
+    task = task or (known.task if known else "multiclass")
     count = len(classes) if isinstance(classes, tuple) else classes
-    network = build(model, input.shape, top=top, classes=count if top else None, **(overrides or {}))
-    layers = rename(read_keras(path), _usual_renames(model, top) if renames is None else renames)
-    assign(network, by_path(layers, network), Path(path).name)
-    answer = probe(network)
+    if top and classes is None and known:
+        classes, count = known.classes, known.outputs
+    overrides = {**(known.overrides if known else {}), **(overrides or {})}
+    file = _described(path, model, top, known, renames, flatten)
+
+    built = network(model, input.shape, top, count, task, overrides)
+    _check_flatten(file, built)
+    report = _fill(built, path, file, missing, partial=bool(known or missing))
+    answer = probe(built)
     if not np.isfinite(answer):
         raise BadInput(f"{path} gives {answer} for the probe: its weights hold NaN or infinite values")
 
-    save(network, target)
+    save(built, target)
+    origin = source or f"imported from {path.name} (sha256 {file_hash(path)})"
+    left = f"; at their initial values: {', '.join(report.initialised)}" if report.initialised else ""
     manifest = Manifest(
         format=1, model=model, tag=tag, task=task, input=input, top=top, data=data,
-        classes=network.output_shape[-1] if top and classes is None else classes,
-        overrides=dict(overrides or {}), files=(), probe=answer,
-        source=source or f"imported from {Path(path).name} (sha256 {file_hash(Path(path))})",
+        classes=built.get_layer("head").output.shape[-1] if top and classes is None else classes,
+        overrides=overrides, files=(), probe=answer, source=origin + left,
         licences={key: (licences or {}).get(key, "unknown") for key in LICENCES},
     )  # fmt: skip
-    return _write_manifest(manifest, network, target, described)
+    return write_manifest(manifest, built, target, described), report
 
 
-def import_run(
-    run: str | os.PathLike, tag: str, *, to: str | os.PathLike, licences: dict[str, str], source: str, data: str
-) -> Path:
-    """Makes the backbone of a run's best network, without its head, weights that other recipes can start from.
-
-    Args:
-        run: folder of a finished run whose best way trained a network (not fixed features).
-        licences: of `code`, `weights` and `data`.
-        source, data: what the manifest says of the training and of its images.
-
-    Returns:
-        The path of the manifest.
-
-    Raises:
-        BadInput: no such run, a network with a learned adapter of channels, or a target that exists.
-    """
-    trained = read_manifest(Path(run) / "manifest.json")
-    if trained.metrics.get("way") == "features":
-        raise BadInput(f"the best way of {run} is fixed features: there is no trained network to import")
-    target, described = _targets(to, trained.model, tag)
-    network = build(trained.model, trained.input.shape, **trained.overrides)
-    named = read_safetensors(Path(run) / "weights.safetensors")
-    assign(network, {key: value for key, value in named.items() if not key.startswith("head")}, str(run))
-    save(network, target)
-    manifest = replace(
-        trained, tag=tag, top=False, files=(), licences=licences, source=source, data=data, probe=probe(network),
-        metrics={key: value for key, value in trained.metrics.items() if key != "thresholds"},  # of the head
-    )  # fmt: skip
-    return _write_manifest(manifest, network, target, described)
-
-
-def _targets(to: str | os.PathLike, model: str, tag: str) -> tuple[Path, Path]:
-    """Where tensors and manifest go; neither may exist."""
-    if not tag or not all(part.isalnum() for part in tag.split("_")):
-        raise BadInput(f"tag {tag!r} came, expected letters, digits and underscores")
-    to = Path(to).expanduser()
-    targets = to / f"{model}.{tag}.safetensors", to / f"{model}.{tag}.json"
-    for taken in targets:
-        if taken.exists():
-            raise BadInput(f"{taken} exists and is not overwritten: choose another tag or folder")
-    to.mkdir(parents=True, exist_ok=True)
-    return targets
-
-
-def _write_manifest(manifest: Manifest, network, target: Path, described: Path) -> Path:
-    """Adds what only the written file can tell."""
-    file = File(name=target.name, format="safetensors", bytes=target.stat().st_size, sha256=file_hash(target))
-    manifest = replace(
-        manifest,
-        files=(file,),
-        parameters=sum(int(np.prod(weight.shape)) for weight in network.weights),
-        tensors_sha256=digest({weight.path: np.asarray(weight) for weight in network.weights}),
+def _described(path: Path, model: str, top: bool, known: Manifest | None, renames, flatten) -> File:
+    """What is known of the names in the file; its first bytes tell its format."""
+    try:
+        with open(path, "rb") as opened:
+            start = opened.read(8)
+    except OSError as error:
+        raise BadInput(
+            f"{path} does not exist or cannot be read ({error.strerror}): name a Keras or torch file"
+        ) from None
+    is_keras = start == b"\x89HDF\r\n\x1a\n" or path.suffix in (".h5", ".hdf5", ".keras")
+    formats = ("keras_h5", "keras_weights_h5") if is_keras else ("torch",)
+    like = File(name=path.name, format=formats[0])
+    if known:
+        files = [file for file in known.files if file.format in formats]
+        if not files:
+            kind = "Keras" if is_keras else "torch"
+            raise BadInput(f"{path} is a {kind} file, and {known.name} knows none of that kind: choose another like")
+        like = files[0]
+    if not is_keras and known is None and renames is None:
+        alike = [name for name in list_weights(f"{model}.*") if any(f.format == "torch" for f in find(name).files)]
+        if alike:
+            raise BadInput(
+                f"{path} is no Keras file; if it is a torch checkpoint, say how its tensors are named: "
+                f"like={' or '.join(alike)}, or renames"
+            )
+    if renames is None:
+        renames = like.renames if known else _usual_renames(model, top) if is_keras else ()
+    return replace(
+        like,
+        name=path.name,
+        format=formats[0],
+        renames=tuple(renames),
+        flatten=like.flatten if flatten is None else flatten,
     )
-    temporary = described.with_name(f"{described.name}.new")
-    temporary.write_text(manifest.to_json(), encoding="utf-8")
-    os.replace(temporary, described)
-    return described
+
+
+def _check_flatten(file: File, built) -> None:
+    """A flattened map in a torch file is in another order, which no shape betrays."""
+    for layer in built.layers if file.format == "torch" and not file.flatten else ():
+        if type(layer).__name__ == "Flatten" and int(np.prod(layer.input.shape[1:-1])) > 1:
+            size = (layer.input.shape[-1], *layer.input.shape[1:-1])
+            raise BadInput(
+                f"{built.name} flattens a map of {size} (channels first), which torch does in another order: "
+                "pass like=TAG of known torch weights, or flatten"
+            )
+
+
+def _fill(built, path: Path, file: File, missing, *, partial: bool) -> Report:
+    """Assigns the file's tensors, all but what may be missing."""
+    content = read_file(path, file, built, partial=partial)
+    shapes = {weight.path: tuple(weight.shape) for weight in built.weights}
+    for start in missing:
+        if not any(key.startswith(start) for key in (*shapes, *content.named)):
+            raise BadInput(f"missing {start!r} is the beginning of no layer of {built.name}: such as head or stage4")
+    spared = [
+        key for key, shape in shapes.items()
+        if key.startswith(tuple(missing)) and getattr(content.named.get(key), "shape", None) != shape
+    ]  # fmt: skip
+    has_head = any(key.startswith("head") for key in shapes)
+    skipped = [
+        key for key in content.named
+        if key in spared or (key not in shapes and key.startswith((*missing, *(() if has_head else ("head",)))))
+    ]  # fmt: skip
+    named = {key: array for key, array in content.named.items() if key not in skipped}
+    assign(built, named, path.name, spared=spared)
+    return told(path.name, built, content, named, initialised=spared, skipped=skipped)
 
 
 def _usual_renames(model: str, top: bool) -> tuple:
@@ -136,6 +172,6 @@ def _usual_renames(model: str, top: bool) -> tuple:
     for name in list_weights(f"{model}.*"):
         manifest = find(name)
         for file in manifest.files:
-            if manifest.top == top and file.format != "safetensors":
+            if manifest.top == top and file.format.startswith("keras"):
                 return file.renames
     return ()

@@ -46,8 +46,11 @@ def read_keras(path) -> dict[str, list[np.ndarray]]:
     return layers
 
 
-def rename(layers: dict, renames) -> dict:
+def rename(layers: dict, renames, *, partial: bool = False) -> dict:
     """`layers` under new names: each `(pattern, replacement)` is applied to all names, one after the other.
+
+    Args:
+        partial: a pattern may match no layer, as where a part of the file is missing.
 
     Raises:
         BadInput: a pattern that matches no layer, or two layers that end under one name.
@@ -58,7 +61,7 @@ def rename(layers: dict, renames) -> dict:
             changed = {layer: re.subn(pattern, replacement, name) for layer, name in names.items()}
         except (re.error, IndexError) as error:
             raise BadInput(f"rename {pattern!r} -> {replacement!r} is no regular expression: {error}") from None
-        if not any(count for _, count in changed.values()):
+        if not partial and not any(count for _, count in changed.values()):
             known = ", ".join(list(names.values())[:5])
             raise BadInput(f"rename {pattern!r} matches none of the {len(names)} layers ({known}, …): mend or drop it")
         names = {layer: name for layer, (name, _) in changed.items()}
@@ -70,6 +73,22 @@ def rename(layers: dict, renames) -> dict:
             )
         origin[name] = layer
     return {name: layers[layer] for name, layer in origin.items()}
+
+
+def renumber(layers: dict) -> dict:
+    """`layers` whose names Keras itself numbered (`conv2d_17`) counted anew from 1, kind by kind.
+
+    Keras goes on counting through a session, so that the same network has other numbers in every file.
+    """
+    numbers = {}
+    for layer in layers:
+        if found := re.fullmatch(r"([a-z_]+(?:\dd)?)(?:_(\d+))?", layer):
+            numbers.setdefault(found[1], []).append((int(found[2] or 0), layer))
+    names = {}
+    for kind, counted in numbers.items():
+        for i, (_, layer) in enumerate(sorted(counted), start=1):
+            names[layer] = f"{kind}_{i}" if len(counted) > 1 else layer
+    return {names.get(layer, layer): arrays for layer, arrays in layers.items()}
 
 
 def _legacy(root):

@@ -3,45 +3,20 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 import numpy as np
 
+from radzoo import inflation
 from radzoo.errors import BadInput
-from radzoo.registry import build
+from radzoo.registry import build, split_overrides
 from radzoo.weights.files import locate, resolve
-from radzoo.weights.keras_files import read_keras, rename
-from radzoo.weights.manifest import Manifest, find, read_manifest
-from radzoo.weights.tensor_files import digest, read_safetensors
+from radzoo.weights.manifest import Manifest
+from radzoo.weights.reading import Content, read_file
+from radzoo.weights.report import Report, assign, few, told
+from radzoo.weights.shelf import find, read_manifest
+from radzoo.weights.tensor_files import digest
 
 PROBE_TOLERANCE = 1e-4  # relative; other backends and processors round differently, wrong weights are off by far more
-# Names by their number, for layers that a file has and a model has not, such as the head of a whole network.
-_USUAL = {1: ("kernel",), 2: ("kernel", "bias"), 4: ("gamma", "beta", "moving_mean", "moving_variance")}
-
-
-@dataclass(frozen=True)
-class Report:
-    """What became of the tensors of a file and of the weights of a model, by variable path.
-
-    Attributes:
-        loaded: assigned as they are in the file.
-        adapted: assigned after an adaptation to the input's channels.
-        initialised: weights of the model that the file cannot have: its new head, its learned adapter of channels.
-        skipped: tensors of the file's own head.
-    """
-
-    weights: str
-    loaded: tuple[str, ...] = ()
-    adapted: tuple[str, ...] = ()
-    initialised: tuple[str, ...] = ()
-    skipped: tuple[str, ...] = ()
-
-    def __str__(self):
-        parts = [f"{len(self.loaded)} tensors loaded"]
-        for word in ("adapted", "initialised", "skipped"):
-            keys = getattr(self, word)
-            parts.append(f"{len(keys)} {word}" + (f" ({_few(keys)})" if keys else ""))
-        return f"{self.weights}: {', '.join(parts)}"
 
 
 def tensors(manifest: Manifest, model) -> dict[str, np.ndarray]:
@@ -51,72 +26,50 @@ def tensors(manifest: Manifest, model) -> dict[str, np.ndarray]:
         BadInput: file missing, damaged or with a wrong hash; renames that do not fit it; tensors that are not those
             of `manifest.tensors_sha256`.
     """
+    return _content(manifest, model).named
+
+
+def _content(manifest: Manifest, model) -> Content:
     path, file = resolve(manifest)
-    if file.format == "safetensors":
-        named = read_safetensors(path)
-    else:
-        named = by_path(rename(read_keras(path), file.renames), model)
-    if manifest.tensors_sha256 and digest(named) != manifest.tensors_sha256:
+    content = read_file(path, file, model)
+    if manifest.tensors_sha256 and digest(content.named) != manifest.tensors_sha256:
         raise BadInput(
-            f"{path} holds other tensors than {manifest.name}: their sha256 is {digest(named)}, "
+            f"{path} holds other tensors than {manifest.name}: their sha256 is {digest(content.named)}, "
             f"expected {manifest.tensors_sha256}; remove it, then fetch {manifest.name} again"
         )
-    return named
+    return content
 
 
-def by_path(layers: dict[str, list[np.ndarray]], model) -> dict[str, np.ndarray]:
-    """`{layer: arrays}` keyed like `variable.path`: by the order within the model's layer of the same name."""
-    known = {layer.name: [weight.path for weight in layer.weights] for layer in model.layers}
-    named = {}
-    for layer, arrays in layers.items():
-        paths = known.get(layer, ())
-        if len(paths) != len(arrays):
-            names = _USUAL.get(len(arrays), map(str, range(len(arrays))))
-            paths = [f"{layer}/{name}" for name in names]
-        named.update(zip(paths, arrays, strict=True))
-    return named
-
-
-def apply(model, manifest: Manifest, *, channels: str | int | None = None, skip_head: bool = True) -> Report:
+def apply(
+    model, manifest: Manifest, *, channels: str | int | None = None, skip_head: bool = True,
+    inflate: str | None = None, axis: int = 0,
+) -> Report:  # fmt: skip
     """Loads a manifest's tensors into `model`, all of them or none.
 
     Args:
         channels: how the stem's RGB kernel is adapted to the model's input (`radzoo.channels.adapt`).
-        skip_head: leave the file's head out and the model's own head as it is.
+        skip_head: leave the file's head out and the model's own head as it is, but for the dense layers `head_fc…`
+            that the paper's own end has before the classes: where the model has them, they are loaded.
+        inflate, axis: how tensors of a 2-D network enter the 3-D `model` (`radzoo.inflation`).
 
     Raises:
         BadInput: missing, surplus or misshapen tensors, with their names and shapes.
     """
-    named = tensors(manifest, model)
-    skipped = [key for key in named if skip_head and _is_head(key)]
+    content = _content(manifest, model)
+    named = dict(content.named)
+    paths = {weight.path for weight in model.weights}
+    skipped = [key for key in named if skip_head and _is_new_head(key, paths)]
     named = {key: array for key, array in named.items() if key not in skipped}
     own = ("channels_", "head") if skip_head else ("channels_",)  # layers of the model that no file can have
     initialised = [w.path for w in model.weights if w.path.startswith(own) and w.path not in named]
     adapted = _adapt_stem(named, manifest, channels)
+    named, inflated = inflation.inflate(named, model, inflate, axis) if inflate else (named, [])
+    inflated = [key for key in inflated if key not in adapted]
     assign(model, named, manifest.name, spared=initialised)
-    loaded = [key for key in named if key not in adapted]
-    return Report(manifest.name, tuple(loaded), tuple(adapted), tuple(initialised), tuple(skipped))
-
-
-def assign(model, named: dict[str, np.ndarray], what: str, spared=()) -> None:
-    """Assigns every tensor to the weight of its path, after a check of all; `spared` weights keep their values."""
-    weights = {weight.path: weight for weight in model.weights if weight.path not in spared}
-    if len(weights) + len(spared) != len(model.weights):
-        raise ValueError(f"{model.name} has two weights of one path")
-    faults = {
-        "missing": [path for path in weights if path not in named],
-        "surplus": [key for key in named if key not in weights],
-        "misshapen": [
-            f"{key} {named[key].shape} for {tuple(weight.shape)}"
-            for key, weight in weights.items()
-            if key in named and named[key].shape != tuple(weight.shape)
-        ],
-    }
-    if any(faults.values()):
-        listed = "; ".join(f"{len(keys)} {word}: {_few(keys)}" for word, keys in faults.items() if keys)
-        raise BadInput(f"{what} does not fit {model.name} ({listed}): use weights of this model and of these overrides")
-    for path, weight in weights.items():
-        weight.assign(named[path])
+    return told(
+        manifest.name, model, content, named,
+        adapted=adapted, inflated=inflated, initialised=initialised, skipped=skipped,
+    )  # fmt: skip
 
 
 def load(tag_or_path: str | os.PathLike) -> tuple:
@@ -149,6 +102,7 @@ def load(tag_or_path: str | os.PathLike) -> tuple:
 def probe(model) -> float:
     """Mean absolute output for `RandomState(0).rand(1, *shape)`, taken as it is, without `Input.normalise`.
 
+    Inputs beside the image, such as covariates, are drawn after it from the same generator.
     Of several outputs the last counts, the coarsest feature map. Of a network with a `head` it is what enters that
     activation: the probabilities of a softmax have the same mean whatever the weights.
     """
@@ -156,8 +110,9 @@ def probe(model) -> float:
 
     if any(layer.name == "head" for layer in model.layers):
         model = keras.Model(model.input, model.get_layer("head").input)
-    image = np.random.RandomState(0).rand(1, *model.input_shape[1:]).astype("float32")
-    outputs = model(image, training=False)
+    generator = np.random.RandomState(0)
+    drawn = [generator.rand(1, *tensor.shape[1:]).astype("float32") for tensor in model.inputs]
+    outputs = model(drawn if len(drawn) > 1 else drawn[0], training=False)
     last = outputs[-1] if isinstance(outputs, list | tuple) else outputs
     return float(np.abs(np.asarray(last, "float64")).mean())
 
@@ -173,7 +128,8 @@ def verify(manifest: Manifest) -> str:
         raise BadInput(f"{manifest.name} is not on this machine: `radzoo weights fetch {manifest.name}` gets it")
     path, file = found
     load(manifest.name if manifest.folder is None else manifest.folder / f"{manifest.name}.json")
-    checks = [f"{kind} as in the manifest" for kind in ("sha256", "md5") if getattr(file, kind)][:1]
+    kinds = {"sha256": "sha256 as", "md5": "md5 as", "sha256_start": "sha256 begins as"}
+    checks = [f"{words} in the manifest" for kind, words in kinds.items() if getattr(file, kind)][:1]
     checks = checks or ["no hash is published"]
     checks += ["tensors"] if manifest.tensors_sha256 else []
     checks += ["probe"] if manifest.probe is not None else ["no probe is known"]
@@ -181,8 +137,18 @@ def verify(manifest: Manifest) -> str:
 
 
 def _build(manifest: Manifest):
-    classes = manifest.outputs if manifest.top else None
-    return build(manifest.model, manifest.input.shape, top=manifest.top, classes=classes, **manifest.overrides)
+    spec, classes = manifest.input, manifest.outputs
+    return network(manifest.model, spec.shape, manifest.top, classes, manifest.task, manifest.overrides)
+
+
+def network(model: str, shape, top: bool, classes: int | None, task: str, overrides: dict):
+    """What tensors are assigned to: features, or the whole network with the last activation of its task."""
+    own, rest = split_overrides(model, overrides)
+    if not top:
+        return build(model, shape, **own)
+    if task != "multiclass":
+        rest = {"activation": "linear" if task == "regression" else "sigmoid"} | rest
+    return build(model, shape, top=True, classes=classes, **own | rest)
 
 
 def _adapt_stem(named: dict, manifest: Manifest, channels) -> list[str]:
@@ -193,7 +159,7 @@ def _adapt_stem(named: dict, manifest: Manifest, channels) -> list[str]:
 
     stems = [key for key, array in named.items() if array.ndim > 3 and array.shape[-2] == 3]
     if len(stems) != 1:
-        raise BadInput(f"{manifest.name}: expected one kernel on the RGB input, found {_few(stems) or 'none'}")
+        raise BadInput(f"{manifest.name}: expected one kernel on the RGB input, found {few(stems) or 'none'}")
     kernel = adapt(named[stems[0]], channels, manifest.input)
     if kernel.shape == named[stems[0]].shape and np.array_equal(kernel, named[stems[0]]):
         return []
@@ -201,10 +167,6 @@ def _adapt_stem(named: dict, manifest: Manifest, channels) -> list[str]:
     return stems
 
 
-def _is_head(path: str) -> bool:
-    return path.startswith("head")
-
-
-def _few(keys) -> str:
-    """The first five of many."""
-    return ", ".join(list(keys)[:5]) + (", …" if len(keys) > 5 else "")
+def _is_new_head(key: str, paths: set[str]) -> bool:
+    """Whether a tensor belongs to the part of the head that other classes need anew."""
+    return key.startswith("head") and not (key.startswith("head_fc") and key in paths)

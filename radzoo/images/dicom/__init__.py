@@ -23,7 +23,7 @@ def read(path: str | os.PathLike, window="header") -> Pixels:
 
     Args:
         window: `"header"` (what the header says, or the full range where it has none), `"percentile"`, or
-            `(center, width)` in units of the modality. CT has no window of its own: it must be given.
+            `(center, width)` in units of the modality, or several. CT has no window of its own: it must be given.
     Raises:
         BadInput: damaged files, and what is not read.
     """

@@ -25,9 +25,10 @@ def grey(dataset, stored: np.ndarray, modality: str | None, choice) -> tuple[np.
     Args:
         dataset: `pydicom.Dataset` of a monochrome image, enhanced ones with one frame included.
         stored: `(h, w)`, integers with their sign or (float pixel data) floats.
-        choice: `"header"`, `"percentile"` or `(center, width)`; the latter two replace the VOI of the header.
+        choice: `"header"`, `"percentile"`, `(center, width)`, or several of these; all but the first replace the VOI of
+            the header.
     Returns:
-        float32 `(h, w)` in 0..1, and the steps that were applied.
+        float32 `(h, w)` in 0..1, or `(h, w, windows)` for several, and the steps that were applied.
     Raises:
         BadInput: a header that makes no image, CT without a window, NaN.
     """
@@ -103,6 +104,9 @@ def _range(dataset, stored: np.ndarray) -> tuple[float, float]:
 def _windowed(dataset, values, modality, choice, signed, counted) -> tuple[np.ndarray, str]:
     if choice == "percentile":
         return intensity.percentile(values, mask=counted), "percentile 1 99"
+    if choice != "header" and isinstance(choice[0], tuple):  # several windows, one channel each
+        shown = [intensity.window(values, *pair) for pair in choice]
+        return np.stack(shown, axis=-1), f"windows {', '.join(f'{center:g} {width:g}' for center, width in choice)}"
     if choice != "header":
         center, width = choice
         return intensity.window(values, center, width), f"window {center:g} {width:g}"

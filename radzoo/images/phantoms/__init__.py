@@ -1,28 +1,65 @@
-"""Fabricated radiographs with physics one can defend, written as DICOM; nobody was exposed for them.
+"""Fabricated images with physics one can defend, written as DICOM; nobody was exposed for them.
 
     thorax     the patient: an analytic thorax with its own variation, and how it stands in one exposure
     organs, bones, vessels, findings      what the beam meets on its way
     beam       Beer-Lambert, scatter, quanta, blur and processing of four scanners that exist nowhere
     radiograph all of it, one image
-    header, files      DICOM files and the index
+    chest_set, tuberculosis, pneumonia    sets of chest radiographs
+    hand, mammogram, mammography_lesions, brain_mr, lung_texture, liver_ct, liver_mr      one file per other kind
+    texture    shapes and random fields that these share
+    header, plain, files       DICOM files and the index
 
 Findings are independent of one another, of anatomy and of the scanner; a patient's images share anatomy and findings.
+Only the chest is an anatomy in depth; the other kinds are flat, drawn to be learnt from and to be told from noise.
 What is learnt here says nothing about patients: phantoms test software, not medicine.
 """
 
 from __future__ import annotations
 
 import difflib
+import functools
+import importlib
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from radzoo.errors import BadInput
+from radzoo.images.phantoms import plain
 from radzoo.images.phantoms.findings import FINDINGS, PREVALENCE
 from radzoo.images.phantoms.header import FORMAT
 
-__all__ = ["FINDINGS", "FORMAT", "KINDS", "PREVALENCE", "SETS", "chest", "named_set", "write"]
+__all__ = ["FINDINGS", "FORMAT", "KINDS", "PREVALENCE", "SETS", "Kind", "chest", "named_set", "write"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a kind of phantom is to a recipe.
+
+    Attributes:
+        module: of this package, which fabricates it.
+        image: columns of the images; several are taken together, such as contrast phases.
+        label: columns that a recipe learns unless it names other ones.
+        index: the file that lists the images, or holds them.
+    """
+
+    module: str
+    label: tuple[str, ...]
+    image: tuple[str, ...] = ("file",)
+    index: str = "index.csv"
+
+
+KINDS = {
+    "chest": Kind("chest_set", ("nodule",)),
+    "tuberculosis": Kind("tuberculosis", ("tb",)),
+    "pneumonia": Kind("pneumonia", ("pneumonia",), ("image",), "images.npz"),
+    "hand": Kind("hand", ("bone_age",)),
+    "mammogram": Kind("mammogram", ("density",)),
+    "mammography_lesions": Kind("mammography_lesions", ("lesion",)),
+    "brain_mr": Kind("brain_mr", ("mgmt",)),
+    "lung_texture": Kind("lung_texture", ("pattern",)),
+    "liver_ct": Kind("liver_ct", ("category",), ("plain", "arterial", "delayed")),
+    "liver_mr": Kind("liver_mr", ("fibrosis",)),
+}
 
 # What `phantom:NAME` gives. The patients of the second set have no consolidation: it trains what the demo transfers.
 SETS = {
@@ -34,6 +71,7 @@ SETS = {
         "findings": tuple(name for name in FINDINGS if name != "consolidation"),
         "prevalence": {"mass": 0.25, "nodule": 0.3, "pneumothorax": 0.25},
     },
+    **{kind: {"kind": kind} for kind in KINDS if kind != "chest"},
 }
 
 
@@ -48,22 +86,8 @@ def chest(generator, *, size: int = 256, findings=()):
     return radiograph.chest(generator, size=size, findings=findings)
 
 
-def _chest_images(plan, seed: int, size: int):
-    """The images of one planned patient: one anatomy, another pose, exposure and perhaps scanner each time."""
-    from radzoo.images.phantoms.radiograph import draw_patient, project
-    from radzoo.images.phantoms.thorax import draw_pose
-
-    patient = draw_patient(np.random.default_rng([seed, plan.number, 1]), plan.findings)
-    for image, scanner in enumerate(plan.scanners, 2):
-        pose_stream, quanta = np.random.default_rng([seed, plan.number, image]).spawn(2)
-        yield project(patient, draw_pose(pose_stream), scanner, quanta, size)[0]
-
-
-KINDS = {"chest": _chest_images}
-
-
 def named_set(name: str, folder: str | os.PathLike) -> Path:
-    """Writes the set of `SETS` under `folder`, or reuses it there; the path of its `index.csv`.
+    """Writes the set of `SETS` under `folder`, or reuses it there; the path of its index.
 
     Raises:
         BadInput: no such set.
@@ -72,29 +96,31 @@ def named_set(name: str, folder: str | os.PathLike) -> Path:
         near = difflib.get_close_matches(name, SETS, 1)
         hint = f"did you mean phantom:{near[0]}? " if near else ""
         raise BadInput(f"no set of phantoms is called {name!r}: {hint}there are phantom:{', phantom:'.join(SETS)}")
-    return write(Path(folder) / f"{name}-{FORMAT}", **SETS[name])
+    edition = FORMAT if SETS[name]["kind"] == "chest" else plain.FORMAT
+    return write(Path(folder) / f"{name}-{edition}", **SETS[name])
 
 
 def write(
     folder: str | os.PathLike,
     kind: str = "chest",
     *,
-    patients: int = 240,
+    patients: int | None = None,
     seed: int = 0,
-    findings: tuple[str, ...] = FINDINGS,
+    size: int | None = None,
+    findings: tuple[str, ...] | None = None,
     prevalence: dict[str, float] | None = None,
-    size: int = 256,
 ) -> Path:
-    """Fabricates patients with one to three images each as DICOM files under `folder`.
+    """Fabricates patients with one or more images each under `folder`.
 
     The same arguments give the same bytes. A complete set that `folder` already holds is reused.
 
     Args:
-        findings: the ones that occur and have a column; the others never occur.
-        prevalence: `{finding: share of patients}` where it should differ from `PREVALENCE`.
-        size: side of the square images in pixels.
+        patients, size: how many, and the side of the square images in pixels; None takes what suits the kind.
+        findings: of the chest, the ones that occur and have a column; the others never occur. None takes all.
+        prevalence: of the chest, `{finding: share of patients}` where it should differ from `PREVALENCE`.
     Returns:
-        The path of `index.csv`: file, patient_id, scanner, view, one 0/1 column per finding, no_finding, synthetic (1).
+        The path of `index.csv`: file (or one column per phase), patient_id, scanner, the columns that the kind's
+        module describes, synthetic (1). For pneumonia `images.npz`, in the layout of MedMNIST.
     Raises:
         BadInput: unknown kind or finding, or a folder that holds anything else.
     """
@@ -102,9 +128,23 @@ def write(
         near = difflib.get_close_matches(kind, KINDS, 1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise BadInput(f"unknown kind of phantom {kind!r}: {hint}choose among {', '.join(KINDS)}")
-    from radzoo.images.phantoms.files import write_set
+    from radzoo.images.phantoms import files
 
-    return write_set(
-        folder, KINDS[kind], kind=kind, patients=patients, seed=seed, findings=tuple(findings),
-        prevalence=prevalence, size=size,
-    )  # fmt: skip
+    made = importlib.import_module(f"radzoo.images.phantoms.{KINDS[kind].module}")
+    patients, size = made.PATIENTS if patients is None else patients, made.SIZE if size is None else size
+    if patients < 1 or seed < 0:
+        raise BadInput(f"{patients} patients with seed {seed}: expected at least one patient and a seed from 0")
+    if size < min(32, made.SIZE):
+        raise BadInput(f"images of {size} pixels, expected at least {min(32, made.SIZE)}")
+    arguments, more, edition = {"patients": patients, "seed": seed, "size": size}, {}, plain.FORMAT
+    if kind == "chest":
+        findings = FINDINGS if findings is None else tuple(findings)
+        fill, more = made.filler(**arguments, findings=findings, prevalence=prevalence)
+        edition = FORMAT
+    elif findings is not None or prevalence is not None:
+        raise BadInput(f"findings or prevalence came with phantoms of the kind {kind}: only the chest takes them")
+    elif hasattr(made, "fill"):
+        fill = functools.partial(made.fill, **arguments)
+    else:
+        fill = functools.partial(files.fill, patient=made.patient, **arguments)
+    return files.write_set(folder, KINDS[kind].index, {"format": edition, "kind": kind, **arguments, **more}, fill)

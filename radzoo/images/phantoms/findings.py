@@ -29,13 +29,17 @@ FINDINGS = tuple(PREVALENCE)
 
 @dataclass(frozen=True)
 class Ball:
-    """An ellipsoid of tissue in the lung: centre and axes in mm, density in g/cm^3, the finding it belongs to."""
+    """An ellipsoid of tissue in the lung: centre and axes in mm, density in g/cm^3, the finding it belongs to.
+
+    `hollow` is the share of its axes that an inner ellipsoid of air takes: a cavity.
+    """
 
     centre: tuple[float, float, float]
     axes: tuple[float, float, float]
     tilt: float
     density: float
     finding: str
+    hollow: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,11 @@ def lumps(balls, rays: Rays, pose: Pose, place, density: float) -> np.ndarray:
         near, far = ellipsoid(rays, (x + z * pose.yaw, y, z), ball.axes, ball.tilt)
         key = ball.finding if ball.finding == "mass" else ball
         added = (far - near) * (0.1 * (ball.density - density))
+        if ball.hollow:
+            inner = tuple(ball.hollow * axis for axis in ball.axes)
+            near, far = ellipsoid(rays, (x + z * pose.yaw, y, z), inner, ball.tilt)
+            total[key] = added - (far - near) * (0.1 * ball.density)  # may be less than the lung that was there
+            continue
         total[key] = np.maximum(total.get(key, 0), added)
     return sum(total.values()) if total else np.float32(0)
 

@@ -1,0 +1,34 @@
+"""Bone age in months on radiographs of the left hand: ResNet-50 with sex beside the image (Larson 2018).
+
+Radiology 287:313-322: 14,036 radiographs, a mean absolute difference of half a year to the reviewers.
+
+Expect   EXPECT
+
+Run      radzoo run bone_age
+         radzoo run bone_age --data.index INDEX.csv --data.image file --data.label bone_age --data.covariates sex
+         --weights imagenet --ways features finetune scratch --size 224
+"""
+
+from radzoo import Augment, Data, Phase, Recipe
+
+RECIPE = Recipe(
+    models=("resnet50",),
+    weights=None,
+    ways=("scratch",),
+    size=128,
+    task="regression",
+    data=Data(
+        index="phantom:hand",
+        image="file",
+        label="bone_age",
+        patient="patient_id",
+        covariates=("sex",),
+        split=(0.6, 0.2, 0.2),
+    ),
+    phases=(
+        Phase(epochs=5, learning_rate=1e-3, freeze_below="head"),
+        Phase(epochs=20, learning_rate=1e-4, schedule="cosine", warmup=1),
+    ),
+    scratch=Phase(epochs=15, learning_rate=1e-3, schedule="cosine", warmup=1, patience=15),
+    augment=Augment(shift=0.05, rotate=10, zoom=0.1, brightness=0.05, contrast=0.1),
+)

@@ -1,0 +1,30 @@
+"""Breast density as ordered grades on mammograms: CaffeNet (Mohamed 2018).
+
+Medical Physics 45:314-321: 22,000 images, scattered against heterogeneously dense, AUC .94 from scratch and .93 by
+transfer. Here all four grades are learnt in their order: the network gives the probabilities to reach b, c and d.
+
+Expect   EXPECT
+
+Run      radzoo run breast_density
+         radzoo run breast_density --data.index INDEX.csv --data.image file --data.label density --data.patient patient
+"""
+
+from radzoo import Augment, Data, Phase, Recipe
+
+RECIPE = Recipe(
+    models=("caffenet",),
+    weights=None,
+    ways=("scratch",),
+    size=128,
+    task="ordinal",
+    data=Data(
+        index="phantom:mammogram",
+        image="file",
+        label="density",
+        classes=("a", "b", "c", "d"),
+        patient="patient_id",
+        split=(0.6, 0.2, 0.2),
+    ),
+    scratch=Phase(epochs=30, learning_rate=3e-4, patience=10),
+    augment=Augment(shift=0.05, rotate=5, contrast=0.1),
+)
