@@ -13,7 +13,7 @@ test: $(VENV)/installed-tests
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 slow: $(VENV)/installed-tests
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n 2 -m slow
 
 lint: $(VENV)/installed-tests
 	$(BIN)/ruff check .

@@ -2,7 +2,7 @@
 
 Radiology 287:313-322: 14,036 radiographs, a mean absolute difference of half a year to the reviewers.
 
-Expect   EXPECT
+Expect   not measured yet
 
 Run      radzoo run bone_age
          radzoo run bone_age --data.index INDEX.csv --data.image file --data.label bone_age --data.covariates sex

@@ -3,7 +3,7 @@
 Medical Physics 45:314-321: 22,000 images, scattered against heterogeneously dense, AUC .94 from scratch and .93 by
 transfer. Here all four grades are learnt in their order: the network gives the probabilities to reach b, c and d.
 
-Expect   EXPECT
+Expect   not measured yet
 
 Run      radzoo run breast_density
          radzoo run breast_density --data.index INDEX.csv --data.image file --data.label density --data.patient patient
@@ -25,6 +25,7 @@ RECIPE = Recipe(
         patient="patient_id",
         split=(0.6, 0.2, 0.2),
     ),
+    phases=(Phase(epochs=5, learning_rate=1e-3, freeze_below="head"), Phase(epochs=20, learning_rate=1e-4)),
     scratch=Phase(epochs=30, learning_rate=3e-4, patience=10),
     augment=Augment(shift=0.05, rotate=5, contrast=0.1),
 )

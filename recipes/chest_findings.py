@@ -2,7 +2,7 @@
 
 arXiv:1711.05225: 112,120 radiographs of ChestX-ray14 with 14 labels, ImageNet weights, one network for all labels.
 
-Expect   EXPECT
+Expect   not measured yet
 
 Run      radzoo run chest_findings
          radzoo run chest_findings --data.index INDEX.csv --data.image file --data.patient patient

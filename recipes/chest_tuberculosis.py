@@ -4,7 +4,7 @@ Radiology 284:574-582. 1,007 radiographs, 68/17/15 %; the ensemble's weights are
 never on the test part. The paper reached an AUC of .99 with ImageNet weights, which do not come with radzoo: without a
 network this recipe learns from scratch.
 
-Expect   EXPECT
+Expect   not measured yet
 
 Run      radzoo run chest_tuberculosis
          radzoo run chest_tuberculosis --data.index INDEX.csv --data.image file --data.label tb --data.patient patient

@@ -4,7 +4,7 @@ Radiology 287:146-155: 534 patients, static field strength and HBV/HCV status be
 number; Spearman .63 with the pathologist. The layers are a reconstruction. --task ordinal learns the grades in their
 order instead, --task multiclass as a softmax (both with --head pool).
 
-Expect   EXPECT
+Expect   not measured yet
 
 Run      radzoo run liver_fibrosis
          radzoo run liver_fibrosis --task ordinal --head pool

@@ -4,7 +4,7 @@ Radiology 286:887-896: plain, arterial and delayed crops of 460 patients, six co
 five repeats. The layers are a reconstruction. With --data.mosaic True --channels fold the same pixels stand side by
 side as one grey image, and the filters are shared by construction.
 
-Expect   EXPECT
+Expect   not measured yet
 
 Run      radzoo run liver_masses
          radzoo run liver_masses --data.mosaic True --channels fold
@@ -28,6 +28,7 @@ RECIPE = Recipe(
         patient="patient_id",
         split=(0.6, 0.2, 0.2),
     ),
+    phases=(Phase(epochs=5, learning_rate=1e-3, freeze_below="head"), Phase(epochs=20, learning_rate=1e-4)),
     scratch=Phase(epochs=80, learning_rate=1e-3, patience=25),
     augment=Augment(shift=0.05, rotate=15, zoom=0.1, noise=0.02),
 )

@@ -3,7 +3,7 @@
 Medical Image Analysis 35:303-312: patches of 5 cm at 200 micrometres, about 45,000 images, AUC .929 against .91 of the
 feature-based system. The layers are a reconstruction.
 
-Expect   EXPECT
+Expect   not measured yet
 
 Run      radzoo run mammography_lesions
          radzoo run mammography_lesions --data.index INDEX.csv --data.image file --data.label lesion

@@ -4,7 +4,7 @@ Journal of Digital Imaging 30:622-628. T2 slices of 155 patients in three classe
 The paper's .949 per slice with ResNet-50 did not hold: a later study of more patients found no such signal
 (arXiv:2304.00774), and slices of one patient on both sides of a split make it up. Here parts go by patient.
 
-Expect   EXPECT
+Expect   not measured yet
 
 Run      radzoo run mgmt_methylation
          radzoo run mgmt_methylation --data.index INDEX.csv --data.image file --data.label mgmt --data.patient patient

@@ -3,7 +3,7 @@
 Scientific Data 10:41, 5,856 radiographs of children. Published on its test part: ResNet-18 .944 at 28 px and .956 at
 224 px, the best AutoML .991. Pixels of 28 are enlarged, because ImageNet's kernels know structures of some pixels.
 
-Expect   EXPECT
+Expect   not measured yet
 
 Run      radzoo run pneumonia_mnist
          radzoo run pneumonia_mnist --data.index pneumoniamnist.npz

@@ -160,6 +160,7 @@ def _batch(done, files):
     return np.stack([spec.normalise(as_stored(spec.read(file))) for file in files]), None
 
 
+@pytest.mark.slow
 def test_members_that_saw_other_splits(run, tmp_path, cli):
     changes = {"models": MODELS[:1], "ensemble": "none", "seed": 5, "out": str(tmp_path / "other")}
     other = radzoo.run(dataclasses.replace(run.recipe, **changes)).folder

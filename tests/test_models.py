@@ -16,7 +16,7 @@ import radzoo
 from radzoo import registry
 from radzoo.pooling import ceil_pool
 
-QUICK = ["resnet_tiny", "squeezenet_tiny"]
+QUICK = ["squeezenet_tiny"]
 TINY = [name for name in radzoo.list_models() if name.endswith("_tiny")]
 FULL = [name for name in radzoo.list_models() if not name.endswith("_tiny")]
 some_then_all = pytest.mark.parametrize(
