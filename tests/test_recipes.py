@@ -14,6 +14,7 @@ from radzoo.data import read_index
 from radzoo.data.covariates import Covariates
 from radzoo.features import choice
 from radzoo.images import phantoms
+from radzoo.images.input import Input
 from radzoo.images.paths import separated
 from radzoo.recipe import Data, read_recipe, recipe_names
 
@@ -204,3 +205,18 @@ def test_the_variants_that_a_docstring_names(name, changes, sets, tmp_path):
         changes = {**changes, "data": dataclasses.replace(recipe.data, **changes["data"])}
     recipe = dataclasses.replace(recipe, **changes)
     check_run(radzoo.run(recipe, name=name), recipe)
+
+
+def test_real_patches_of_two_patients_are_read_and_nothing_is_claimed(real_data, cli, tmp_path):
+    """LIDC-IDRI: all patches go through the input of the ILD network; a run on two patients is refused."""
+    index = real_data / "lidc_patches" / "manifest.csv"
+    table = pd.read_csv(index)
+    spec = Input(shape=(32, 32, 1), mean=(0.5,), std=(0.25,))
+    images = np.stack([spec(index.parent / name) for name in table["img_path"]])
+    assert images.shape == (21, 32, 32, 1) and np.isfinite(images).all() and images.std(axis=(1, 2, 3)).min() > 0.1
+    code, _, error = cli(
+        "run", "lung_texture", "--data.index", index, "--data.label", "ann_malignancy", "--data.patient", "patient_id",
+        "--data.image", "img_path", "--window", "header", "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert code == 2 and error.count("radzoo: ") == 1 and "Traceback" not in error
+    assert not (tmp_path / "run").exists()
