@@ -32,7 +32,8 @@ class Explained:
 def explained(run: Path, inputs: Callable[[list[int]], object]) -> Explained:
     """Grad-CAM of the model at the top of a run folder; for a linear classifier on fixed features its CAM.
 
-    Of an ensemble the first member is shown: one map per network says more than a mixture of several.
+    Of an ensemble the first member is shown, the best by itself on validation: one map per network says more than a
+    mixture of several.
 
     Args:
         run: the run folder, with `model.keras`, `manifest.json` and, for fixed features, `classifier.skops`; or with

@@ -12,7 +12,7 @@ from radzoo.recipe import Recipe
 from radzoo.train.ensembles import NAME, combined, fold_weights
 from radzoo.train.jobs import Job, Outcome, View, do
 from radzoo.train.judge import Judged, judge
-from radzoo.train.outcome import is_best
+from radzoo.train.outcome import choice, is_best
 from radzoo.train.tables import fixed_on_validation, publish, write_ensemble, write_manifest
 
 
@@ -25,11 +25,11 @@ def chosen(
         The metrics with what the final model adds, and the outcomes with those of the final training.
     """
     best = next(entry for entry in measured["rows"] if is_best(entry, measured))
-    members, way = recipe.models if best["model"] == NAME else (best["model"],), best["way"]
+    members, way = members_of(measured), best["way"]
     split = len(folds(index)) == 1
     if split:
         kept = [outcome for outcome in outcomes if not outcome.job.repeat]
-        last = [each for each in kept if each.job.model in members and each.job.way == way]
+        last = [next(each for each in kept if (each.job.model, each.job.way) == (model, way)) for model in members]
     else:
         kept = last = [do(folder, recipe, index, Job(model, way, FINAL), views[model]) for model in members]
         outcomes = [*outcomes, *last]
@@ -43,6 +43,14 @@ def chosen(
     else:
         publish(folder, last[0].job)
     return measured | {"final": None if split else final_facts(index, best, fixed)}, outcomes
+
+
+def members_of(measured: dict) -> list[str]:
+    """The models of the chosen way; those of an ensemble in the order of their own scores on validation."""
+    best = measured["best"]
+    rows = [row for row in measured["rows"] if row["way"] == best["way"] and row["model"] != NAME]
+    named = [row["model"] for row in sorted(rows, key=lambda row: -choice(row))]
+    return named if best["model"] == NAME else [best["model"]]
 
 
 def _manifests(folder: Path, recipe: Recipe, index: Index, views, outcomes: list[Outcome], measured: dict) -> None:

@@ -28,7 +28,7 @@ from radzoo.train.folder import environment, in_folder, new_folder, read_csv, re
 from radzoo.train.jobs import Outcome, View, beside, do, network, planned, precision
 from radzoo.train.joint import join
 from radzoo.train.outcome import metrics, with_external
-from radzoo.train.publishing import chosen
+from radzoo.train.publishing import chosen, members_of
 from radzoo.train.resolved import check_flip, check_loss, check_units, resolved
 from radzoo.train.tables import images_table, split_table, write_tables
 
@@ -134,7 +134,7 @@ def _go(folder: Path, recipe: Recipe, index: Index, views: dict[str, View]) -> R
     began = read_json(folder, "environment.json")
     spent = {"minutes": round((time.perf_counter() - start) / 60, 2), **_weights_and_xla(outcomes)}
     write_json(folder / "environment.json", began | spent)
-    view = views.get(measured["best"]["model"], views[recipe.models[0]])  # an ensemble shows what its first model sees
+    view = views[members_of(measured)[0]]  # an ensemble shows what its best member sees
     report.write(folder, lambda row: _picture(view, index, row), explained(folder, _inputs(recipe, index, view)))
     return Run(folder, measured)
 
