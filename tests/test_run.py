@@ -416,3 +416,13 @@ def test_twice_the_same_run(pictures, tmp_path):
         assert len({(run / name).read_bytes() for run in runs}) == 1, name
     assert fabricate.content(runs[0], "environment.json")["repeatable"] is True
     assert len({(run / "weights.safetensors").read_bytes() for run in runs}) == 1
+
+
+@pytest.mark.slow
+def test_another_size_or_window_leaves_every_patient_where_he_was(pictures, tmp_path):
+    """So that runs that differ in the pixels can be compared, and make ensembles."""
+    tables = []
+    for name, changes in {"small": {"size": 24}, "large": {"size": 32}, "window": {"window": "percentile"}}.items():
+        what = fabricate.recipe(pictures, tmp_path / name, ways=("scratch",), **{**ONCE, **changes})
+        tables.append(pd.read_csv(radzoo.run(what).folder / "split.csv"))
+    assert tables[0].equals(tables[1]) and tables[0].equals(tables[2])

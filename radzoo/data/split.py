@@ -21,7 +21,7 @@ ENOUGH = 1000  # patients, from which on one test part says enough
 FINAL = "final"
 
 
-def assign_splits(index: Index, digests: list[str], data: Data, seed: int) -> Index:
+def assign_splits(index: Index, digests: list[str], data: Data, seed: int, keys: list[str] | None = None) -> Index:
     """Fills `table.split` and `table.fold`: keeps and checks a given split, or splits by patient, stratified by label.
 
     With folds, `fold` (1, 2, …) is the one in which an image is tested, and `split` its part when the final model is
@@ -32,14 +32,17 @@ def assign_splits(index: Index, digests: list[str], data: Data, seed: int) -> In
 
     Args:
         digests: one per image, equal for identical pixels: an image that two patients share ties them together.
-        seed: the same seed gives the same parts, in whatever order the rows come.
+        seed: the same seed gives the same parts, in whatever order the rows come, and whatever size or window the
+            images are read with: patients are dealt in the order of `keys`.
+        keys: one per image, of its file (`Store.add`); None takes the digests.
     Raises:
         BadInput: a patient or an identical image on two given sides, too few patients, a class absent from a part; in
             a regression a part of fewer than three patients or of one value.
     """
     table, notes = index.table.copy(), list(index.notes)
     digests = pd.Series(list(digests), index=table.index)
-    table["group"] = _groups(pd.factorize(table["patient"])[0], digests)
+    keys = digests if keys is None else pd.Series(list(keys), index=table.index)
+    table["group"] = _groups(pd.factorize(table["patient"])[0], digests, keys)
     table["fold"], table["digest"] = 0, digests
     rng = np.random.default_rng(seed)
     everything = np.ones(len(table), bool)
@@ -49,13 +52,13 @@ def assign_splits(index: Index, digests: list[str], data: Data, seed: int) -> In
         design = FOLDS if table["patient"].nunique() < ENOUGH else FRACTIONS
     if not given and isinstance(design, int):
         names = _fold_names(design)
-        blocks = _split(index, digests, everything, names, [1 / design] * design, rng, notes)
+        blocks = _split(index, digests, keys, everything, names, [1 / design] * design, rng, notes)
         table["fold"] = [names.index(block) + 1 for block in blocks]
         table["split"] = np.where(table["fold"] == 1, "validation", "train")
         check_parts(index, [(name, blocks == name) for name in names], _advice(design))
         return replace(index, table=table, notes=tuple(notes))
     if not given:
-        table["split"] = _split(index, digests, everything, PARTS, _fractions(design), rng, notes)
+        table["split"] = _split(index, digests, keys, everything, PARTS, _fractions(design), rng, notes)
     else:
         _check_sides(table, table["patient"], "patients")
         if table["path"].str.contains(".npz#", regex=False).all():
@@ -63,7 +66,7 @@ def assign_splits(index: Index, digests: list[str], data: Data, seed: int) -> In
         _check_sides(table, digests, "identical images")
         if not (table["split"] == "validation").any():
             train = (table["split"] == "train").to_numpy()
-            parts = _split(index, digests, train, PARTS[:2], (1 - CARVED, CARVED), rng, notes)
+            parts = _split(index, digests, keys, train, PARTS[:2], (1 - CARVED, CARVED), rng, notes)
             table.loc[train, "split"] = parts
             carved = table[table["split"] == "validation"]
             notes.append(
@@ -98,10 +101,12 @@ def folds(index: Index) -> list[int]:
     return list(range(1, count + 1)) if count else [0]
 
 
-def _split(index: Index, digests: pd.Series, here, parts, fractions, rng, notes: list[str]) -> np.ndarray:
+def _split(
+    index: Index, digests: pd.Series, keys: pd.Series, here, parts, fractions, rng, notes: list[str]
+) -> np.ndarray:
     """The part of each row in `here`; adds a note where patients had to be tied together."""
     patient, names = pd.factorize(index.table["patient"][here])
-    group = _groups(patient, digests[here])
+    group = _groups(patient, digests[here], keys[here])
     of_group = pd.Series(group).groupby(patient).first().to_numpy()  # the group of each patient
     sizes = np.bincount(of_group)
     if len(sizes) < len(fractions):
@@ -121,10 +126,10 @@ def _split(index: Index, digests: pd.Series, here, parts, fractions, rng, notes:
     return np.array(parts, object)[stratify(kinds, sizes, fractions, rng)[group]]
 
 
-def _groups(patient: np.ndarray, digests: pd.Series) -> np.ndarray:
+def _groups(patient: np.ndarray, digests: pd.Series, keys: pd.Series) -> np.ndarray:
     """A number per row, equal for all patients that are tied by identical images.
 
-    Numbers follow the content of the images, so that the order of rows and the names of patients do not matter.
+    Numbers follow the keys of the images, so that the order of rows and the names of patients do not matter.
     """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
@@ -132,7 +137,7 @@ def _groups(patient: np.ndarray, digests: pd.Series) -> np.ndarray:
     picture = pd.factorize(digests)[0] + patient.max() + 1  # patients and pictures are nodes, rows are edges
     nodes = picture.max() + 1
     tied = connected_components(coo_matrix((np.ones(len(patient)), (patient, picture)), (nodes, nodes)), False)[1]
-    return np.unique(digests.groupby(tied[patient]).transform("min"), return_inverse=True)[1]
+    return np.unique(keys.groupby(tied[patient]).transform("min"), return_inverse=True)[1]
 
 
 def _fractions(split) -> tuple[float, ...]:

@@ -150,7 +150,7 @@ def _prepared(recipe: Recipe) -> tuple[Index, dict[str, View]]:
         store = Store(spec)
         views[model] = View(spec, store, np.array(store.add(index.table["path"])))
     first = views[recipe.models[0]]
-    index = assign_splits(index, first.store.digests(first.keys), recipe.data, recipe.seed)
+    index = assign_splits(index, first.store.digests(first.keys), recipe.data, recipe.seed, list(first.keys))
     clues(recipe, index, first)
     check_loss(recipe, index)
     learnt = [beside(index, fold)[0] for fold in {*folds(index), FINAL if len(folds(index)) > 1 else 0}]
