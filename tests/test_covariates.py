@@ -31,7 +31,8 @@ def test_what_the_training_part_does_not_hold_moves_nothing():
     learnt = Covariates.learn(CELLS.assign(age=["5", "5", "5", "9"]), np.array([0, 2]))  # F and F, sites b and a
     assert learnt.words == {"sex": ("F",), "site": ("a", "b")} and learnt.unseen == {"sex": ("M",), "site": ("c",)}
     said = learnt.transform(CELLS.assign(age=["5", "5", "5", "9"]))
-    np.testing.assert_array_equal(said, [[0, 1], [0, 0], [0, 0], [0, 0]])
+    np.testing.assert_array_equal(said, [[0, 0, 1], [0, 0, 0], [0, 0, 0], [0, 0, 0]])
+    assert learnt.width == said.shape[1] == 3
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,7 @@ def indexed(tmp_path_factory):
     table.to_csv(index, index=False)
     what = fabricate.recipe(
         index, folder / "run", ways=("scratch",), covariates=("marker", "age"),
-        scratch=Phase(epochs=40, learning_rate=2e-2, patience=40),
+        scratch=Phase(epochs=80, learning_rate=2e-2, patience=80),
     )  # fmt: skip
     return index, what
 

@@ -20,7 +20,7 @@ class Covariates:
 
     Attributes:
         numbers: column -> mean and standard deviation; the number enters standardised, and as 0 where it did not vary.
-        words: column -> the categories of the training part; one 0/1 number each, but for the first.
+        words: column -> the categories of the training part; one 0/1 number each, but for the first. A single one is 0.
         unseen: column -> categories of other rows, which enter as the first one: the network could learn nothing of
             them.
     """
@@ -58,7 +58,7 @@ class Covariates:
     @property
     def width(self) -> int:
         """How many numbers enter the network."""
-        return len(self.numbers) + sum(len(kinds) - 1 for kinds in self.words.values())
+        return len(self.numbers) + sum(max(len(kinds) - 1, 1) for kinds in self.words.values())
 
     def transform(self, cells: pd.DataFrame) -> np.ndarray:
         """float32 `(n, width)`.
@@ -81,7 +81,8 @@ class Covariates:
             strange = sorted(set(cells[name]) - known)
             if strange:
                 raise BadInput(f"covariate '{name}' is {strange[0]!r}, expected {' or '.join(sorted(known))}")
-            parts.append(cells[name].to_numpy(object)[:, None] == np.array(kinds[1:], object)[None])
+            others = np.array(kinds[1:] or [None], object)  # a single category is never another one
+            parts.append(cells[name].to_numpy(object)[:, None] == others[None])
         return np.concatenate(parts, axis=1).astype("float32")
 
     def to_json(self) -> dict:

@@ -21,6 +21,7 @@ def logits(model: keras.Model):
 
 
 def stage(layer) -> str:
+    """The stage of a layer: what its name begins with."""
     return layer.name.split("_")[0]
 
 

@@ -44,7 +44,7 @@ def baseline_answers(recipe: Recipe, index: Index, view: View) -> list[Answers]:
     found = [Answers("", name, by_fold, detail=details[name]) for name, by_fold in whole.items()]
     raw = {}
     for fold in folds(index):
-        # of classes one prevalence for all folds, for several would rank; a number has no such excuse
+        # Of classes, one prevalence for all folds: several would rank patients by their fold. A median ranks nothing.
         train = parts(index, fold if index.task == "regression" else folds(index)[0])["train"]
         said = baselines.constant(index.labels[train], index.task)
         raw[fold] = {part: np.tile(said, (len(parts(index, fold)[part]), 1)) for part in PARTS}
@@ -88,13 +88,22 @@ def _spelt(recipe: Recipe, index: Index) -> list[str]:
 def clues(recipe: Recipe, index: Index, view: View) -> pd.DataFrame:
     """What is known of each image without its pixels; the patients and places of arrays mean nothing."""
     data, table = recipe.data, index.table
-    taken = {*data.image, data.patient, data.study, data.split, *data.label}
-    chosen = baselines.metadata_columns(index.metadata.columns, data.metadata, taken)
     arrays = table["path"].str.contains(".npz#", regex=False).any()
     return baselines.clues(
-        index.metadata[chosen],
+        index.metadata[metadata_names(recipe, index)],
         patients=None if data.patient is None or arrays else table["patient"],
         paths=None if arrays else [separated(path)[0] for path in table["path"]],
         folder=Path(data.index).parent,
         sizes=np.array([view.store.facts(key)["size"] for key in view.keys]),
     )
+
+
+def metadata_names(recipe: Recipe, index: Index) -> list[str]:
+    """The columns of the index that tell where an image comes from.
+
+    Raises:
+        BadInput: the recipe names a column that is not there, or that has another role.
+    """
+    data = recipe.data
+    taken = {*data.image, data.patient, data.study, data.split, *data.label}
+    return baselines.metadata_columns(index.metadata.columns, data.metadata, taken)

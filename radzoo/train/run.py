@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import io
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from radzoo import channels as grey
-from radzoo import registry, report, weights
+from radzoo import report, weights
 from radzoo.atomic import sweep
-from radzoo.data import Index, Store, assign_splits, read_index, settle_threads
+from radzoo.data import Index, settle_threads
 from radzoo.data.split import FINAL, folds
 from radzoo.errors import BadInput
-from radzoo.images import Input
 from radzoo.recipe import Recipe, from_json
 from radzoo.report.looking import explained
-from radzoo.train.controls import baseline_answers, clues, keep_baselines
-from radzoo.train.external import Apart, evaluate_run, known_patients, look, read_other
+from radzoo.train.controls import baseline_answers, keep_baselines
+from radzoo.train.external import evaluate_run, look
 from radzoo.train.fit import say
-from radzoo.train.folder import environment, in_folder, new_folder, read_csv, read_json, write_json
-from radzoo.train.jobs import Outcome, View, beside, do, network, planned, precision
+from radzoo.train.folder import environment, in_folder, new_folder, read_json, write_json
+from radzoo.train.jobs import Outcome, View, beside, do, planned
 from radzoo.train.joint import join
 from radzoo.train.outcome import metrics, with_external
+from radzoo.train.prepared import began_with, check_unchanged, prepared
 from radzoo.train.publishing import chosen, members_of
-from radzoo.train.resolved import check_flip, check_loss, check_units, resolved
+from radzoo.train.resolved import resolved
 from radzoo.train.tables import images_table, split_table, write_tables
-
-WITHOUT_WEIGHTS = Input(shape=(224, 224, 3), mean=(0.5,), std=(0.25,))  # the size is that of the paper
 
 
 @dataclass(frozen=True)
@@ -66,10 +60,10 @@ def run(recipe: Recipe, *, name: str = "run", **overrides) -> Run:
     repeatable = settle_threads()
     if recipe.out is not None and Path(recipe.out).expanduser().exists():
         raise BadInput(f"the run folder {recipe.out} exists and is never overwritten: choose another --out")
-    index, views = _prepared(recipe)
+    index, views = prepared(recipe)
     recipe = dataclasses.replace(recipe, task=index.task)
     began = environment(recipe.seed) | {"repeatable": repeatable and recipe.jit != "on", "resumed": 0}
-    began["began_with"] = _began_with(recipe, index)
+    began["began_with"] = began_with(recipe, index)
     first = views[recipe.models[0]]
     folder = new_folder(
         recipe.out,
@@ -95,8 +89,8 @@ def resume(folder: str | Path) -> Run:
     if read_json(folder, "environment.json").get("joined"):
         raise BadInput(f"{folder} is an ensemble of finished runs: there is nothing in it to go on with")
     repeatable = settle_threads()
-    index, views = _prepared(recipe)
-    _check_unchanged(folder, recipe, index)
+    index, views = prepared(recipe)
+    check_unchanged(folder, recipe, index)
     with in_folder(folder):
         sweep(folder)
         began, now = read_json(folder, "environment.json"), environment(recipe.seed)
@@ -137,87 +131,6 @@ def _go(folder: Path, recipe: Recipe, index: Index, views: dict[str, View]) -> R
     view = views[members_of(measured)[0]]  # an ensemble shows what its best member sees
     report.write(folder, lambda row: _picture(view, index, row), explained(folder, _inputs(recipe, index, view)))
     return Run(folder, measured)
-
-
-def _prepared(recipe: Recipe) -> tuple[Index, dict[str, View]]:
-    """Everything that the user may have to mend, before there is a folder: files, labels, split, weights, sizes."""
-    specs = {model: _spec(recipe, model) for model in recipe.models}
-    index = read_index(recipe.data, recipe.task, recipe.unit)
-    check_flip(recipe, index)
-    check_units(recipe, index)
-    views = {}
-    for model, spec in specs.items():
-        store = Store(spec)
-        views[model] = View(spec, store, np.array(store.add(index.table["path"])))
-    first = views[recipe.models[0]]
-    index = assign_splits(index, first.store.digests(first.keys), recipe.data, recipe.seed, list(first.keys))
-    clues(recipe, index, first)
-    check_loss(recipe, index)
-    learnt = [beside(index, fold)[0] for fold in {*folds(index), FINAL if len(folds(index)) > 1 else 0}]
-    if recipe.data.test_index is not None:
-        contents = [first.store.facts(key)["content"] for key in first.keys]
-        apart = Apart(known_patients(recipe.data, recipe.data.index, index.table["patient"]), contents)
-        other, _ = read_other(recipe, index.classes, recipe.data.test_index, first.store, apart)
-        for each in filter(None, learnt):
-            each.transform(other.covariates)
-    for model, spec in specs.items():
-        with precision(recipe):
-            network(recipe, index, model, spec, recipe.weights, learnt[0].width if learnt[0] else 0)
-    return index, views
-
-
-def _spec(recipe: Recipe, model: str) -> Input:
-    """The pixels that this model gets in this run; the weights are looked for, so that they are not missed later."""
-    card = registry.describe(model)
-    spec = dataclasses.replace(WITHOUT_WEIGHTS, shape=(*card.input[:2], 3))
-    if recipe.weights is not None:
-        manifest = weights.find(recipe.weights, model)
-        weights.resolve(manifest)
-        spec = manifest.input
-    _check_channels(recipe)
-    spec = grey.adapted_spec(
-        spec, recipe.channels, windows=recipe.windows, files=len(recipe.data.image), mosaic=recipe.data.mosaic
-    )
-    size = (recipe.size, recipe.size) if recipe.size else spec.shape[:-1]
-    window = spec.window if recipe.window == "header" or recipe.windows else recipe.window
-    return dataclasses.replace(spec, shape=(*size, spec.shape[-1]), window=window)
-
-
-def _check_channels(recipe: Recipe) -> None:
-    """One image is grey or RGB; several are phases or a mosaic, several windows of one are windows."""
-    channels, files = recipe.channels, len(recipe.data.image)
-    if channels not in grey.SEVERAL and grey.count(channels) not in (1, 3):
-        raise BadInput(f"channels={channels!r}: images of an index have 1 channel or 3 (rgb)")
-    if channels == "phases" and files < 2:
-        raise BadInput("channels='phases' came with one image column: name several, as --data.image plain arterial")
-    if channels == "windows" and len(recipe.windows) == 1:
-        raise BadInput("channels='windows' came with one window: pass it as --window CENTER WIDTH, or name several")
-
-
-def _check_unchanged(folder: Path, recipe: Recipe, index: Index) -> None:
-    now = pd.read_csv(io.StringIO(split_table(index).to_csv(index=False)), dtype=str, keep_default_na=False)
-    same = now.equals(read_csv(folder, "split.csv"))
-    if not same or list(index.table["digest"]) != list(read_csv(folder, "images.csv")["digest"]):
-        raise BadInput(
-            f"the index, its images or its labels changed since the run in {folder} began: put them back as they were, "
-            "or start a new run"
-        )
-    if read_json(folder, "environment.json").get("began_with") != _began_with(recipe, index):
-        raise BadInput(
-            f"the weights or the other columns of the index are not those that the run in {folder} began with: put "
-            "them back, or start a new run"
-        )
-
-
-def _began_with(recipe: Recipe, index: Index) -> dict:
-    """Hashes of what a run depends on besides images and labels: weights, and metadata for their baseline."""
-    found = {model: weights.find(recipe.weights, model) for model in recipe.models if recipe.weights}
-    cells = index.metadata.to_csv(index=False).encode()
-    return {
-        "weights": {model: weights.file_hash(weights.resolve(manifest)[0]) for model, manifest in found.items()},
-        "metadata": hashlib.sha256(cells).hexdigest(),
-        "covariates": hashlib.sha256(index.covariates.to_csv(index=False).encode()).hexdigest(),
-    }
 
 
 def _weights_and_xla(outcomes: list[Outcome]) -> dict:
