@@ -181,6 +181,7 @@ def test_a_line_from_validation():
         (prediction[:9], "fewer than 10 units on validation, slope kept at 1"),
         (-prediction, "no better than chance, slope kept at 1"),
         (np.full(60, 4.0), "all predictions are equal"),
+        (100 + np.float32(1e-5) * (np.arange(60) % 2), "all predictions are equal"),
     ):
         kept = metrics.recalibrate(truth[: len(said), None], said[:, None], "regression")
         assert kept.slope == (1,) and note in kept.note

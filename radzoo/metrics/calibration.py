@@ -106,7 +106,7 @@ def _one(truth, probability):
 def _line(truth, prediction) -> Recalibration:
     """The line of truth on prediction."""
     away, slope, note = prediction - prediction.mean(), 1.0, ""
-    if not np.ptp(prediction):
+    if np.ptp(prediction) <= 1e-6 * np.abs(prediction).max():  # float32 noise of one number
         note = ALL_EQUAL
     elif len(truth) < FEW:
         note = f"fewer than {FEW} units on validation, slope kept at 1"
