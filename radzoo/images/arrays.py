@@ -10,7 +10,6 @@ import numpy as np
 
 from radzoo.errors import BadInput
 
-
 # Threads would decompress one file twice, and `np.load` has Python parse a header, which fails at random in Python 3.11
 # when threads do it at the same time (cpython issue 106905).
 _one_at_a_time = threading.Lock()
