@@ -3,7 +3,8 @@
 Medical Image Analysis 35:303-312: patches of 5 cm at 200 micrometres, about 45,000 images, AUC .929 against .91 of the
 feature-based system. The layers are a reconstruction.
 
-Expect   not measured yet
+Expect   on 240 phantom patients: AUC .85 (95 % CI .75 to .92) on 130 patches, grey levels alone .67; on the 48
+         mammograms of mini-MIAS, malignant or not, .54 (.38 to .70): nothing; one minute
 
 Run      radzoo run mammography_lesions
          radzoo run mammography_lesions --data.index INDEX.csv --data.image file --data.label lesion
