@@ -1,0 +1,224 @@
+"""A DICOM series as a `Volume`: planes sorted by position, each with its own modality LUT or rescale.
+
+What makes no straight, even grid is refused with its numbers. Messages name attributes and counts, never values that
+could name a patient.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from radzoo.errors import BadInput
+from radzoo.images.dicom import chain, frames, header, luts
+from radzoo.volumes.stack import Stack, stack
+from radzoo.volumes.straight import straight
+from radzoo.volumes.volume import Volume, turned
+
+TELLING = (  # what several images at one place may differ in
+    "TemporalPositionIdentifier", "EchoTime", "EchoNumbers", "AcquisitionNumber", "DiffusionBValue", "TriggerTime",
+    "InversionTime", "ConvolutionKernel", "ImageType", "AcquisitionTime", "ContentTime", "ReconstructionDiameter",
+)  # fmt: skip
+SAME = ("SeriesInstanceUID", "FrameOfReferenceUID", "Modality", "Rows", "Columns", "PixelSpacing")
+VECTORS = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2}
+GROUPS = {
+    "ImagePositionPatient": "PlanePositionSequence",
+    "ImageOrientationPatient": "PlaneOrientationSequence",
+    "PixelSpacing": "PixelMeasuresSequence",
+}
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One image of a series: where its pixels are, and what its header says of its place.
+
+    Attributes:
+        file, frame: the frame of a file, from 0.
+        same: values of `SAME`, as text: all planes of a series agree in them.
+        telling: values of `TELLING`, as text.
+    """
+
+    file: str
+    frame: int
+    position: tuple[float, ...]
+    orientation: tuple[float, ...]
+    spacing_mm: tuple[float, float]
+    same: tuple[str, ...]
+    telling: tuple[str, ...]
+
+
+def read(files: list[str], *, uneven: str = "refuse") -> Volume:
+    """The files of one series as a turned `Volume`: HU in CT, int16 where that holds every value, otherwise float32.
+
+    Args:
+        files: one plane each, or multi-frame objects with a place for each frame (enhanced CT and MR).
+        uneven: what becomes of tilted or unevenly spaced planes: `"refuse"`, or `"resample"` to a straight grid.
+    Raises:
+        BadInput: no series; several; missing, doubled or mixed planes; files that cannot be decoded.
+    """
+    if uneven not in ("refuse", "resample"):
+        raise BadInput(f"uneven={uneven!r}, expected 'refuse' or 'resample'")
+    planes, copies = _distinct([plane for file in files for plane in _planes(file)])
+    _agree(planes)
+    placed = _stacked(planes)
+    if placed.trouble() and uneven == "refuse":
+        raise BadInput(f"{placed.trouble()}: no even grid; uneven='resample' interpolates one")
+    ordered = [planes[place] for place in placed.order]
+    values, modality, steps = _decoded(ordered)
+    affine = placed.affine
+    if placed.trouble():
+        values, affine = straight(values, placed, ordered[0].spacing_mm)
+        steps = (*steps, f"resampled, as {placed.trouble()}")
+    if copies:
+        steps = (f"{copies} copies left out", *steps)
+    return turned(Volume(values, affine, modality, steps))
+
+
+def _planes(file: str) -> list[Plane]:
+    name = os.path.basename(file)
+    try:
+        with header.quiet():
+            dataset = header.parse(file)
+            return [_plane(file, place, frame) for place, frame in enumerate(frames.headers(dataset))]
+    except BadInput as error:
+        raise BadInput(f"{name}: {error}") from None
+
+
+def _plane(file: str, place: int, frame) -> Plane:
+    vectors = {keyword: _vector(frame, keyword) for keyword in VECTORS}
+    if min(vectors["PixelSpacing"]) <= 0:
+        raise BadInput("PixelSpacing is 0 or negative: leave this series out")
+    if "LOCALIZER" in str(frame.get("ImageType") or "").upper():
+        raise BadInput("is a localiser (ImageType): give the files of the series without it")
+    return Plane(
+        file,
+        place,
+        vectors["ImagePositionPatient"],
+        vectors["ImageOrientationPatient"],
+        vectors["PixelSpacing"],
+        tuple(str(luts.group(frame, GROUPS.get(word, "")).get(word) or "") for word in SAME),
+        tuple(_text(frame, word) for word in TELLING),
+    )
+
+
+def _vector(frame, keyword: str) -> tuple[float, ...]:
+    value = luts.group(frame, GROUPS[keyword]).get(keyword)
+    try:
+        numbers = tuple(float(each) for each in value)
+    except Exception:
+        numbers = ()
+    if len(numbers) != VECTORS[keyword] or not np.isfinite(numbers).all():
+        what = "is missing" if value is None else f"is not {VECTORS[keyword]} finite numbers"
+        raise BadInput(f"{keyword} {what}: nothing says where this image lies in the patient")
+    return numbers
+
+
+def _text(frame, keyword: str) -> str:
+    for element in frame.iterall() if frames.PER_FRAME in frame else (frame.get_item(keyword),):
+        if element is not None and getattr(element, "keyword", "") == keyword:
+            return str(element.value)
+    return header.text(frame, keyword)
+
+
+def _distinct(planes: list[Plane]) -> tuple[list[Plane], int]:
+    """Without planes of files that are the same, byte for byte; and how many those are."""
+    if not planes:
+        raise BadInput("no file came, expected those of a series")
+    places = [(plane.position, plane.telling) for plane in planes]
+    if len(set(places)) == len(places):
+        return planes, 0
+    kept, seen = [], set()
+    for plane in planes:
+        with open(plane.file, "rb") as file:
+            content = (hashlib.file_digest(file, "sha256").digest(), plane.frame)
+        if content not in seen:
+            kept.append(plane)
+        seen.add(content)
+    return kept, len(planes) - len(kept)
+
+
+def _agree(planes: list[Plane]) -> None:
+    for word, *values in zip(SAME, *(plane.same for plane in planes), strict=True):
+        kinds = sorted({value: values.count(value) for value in values}.values(), reverse=True)
+        if len(kinds) > 1:
+            told = ", ".join(map(str, kinds[:5])) + (", …" if len(kinds) > 5 else "")
+            raise BadInput(f"the planes have {len(kinds)} values of {word} ({told} planes): give one series")
+
+
+def _stacked(planes: list[Plane]) -> Stack:
+    try:
+        return stack(
+            [plane.position for plane in planes], [plane.orientation for plane in planes], planes[0].spacing_mm
+        )
+    except BadInput as error:
+        telling = [word for word, *values in zip(TELLING, *(p.telling for p in planes), strict=True) if _few(values)]
+        if "one place" not in str(error) and "places" not in str(error):
+            raise
+        which = f", which differ in {', '.join(telling)}" if telling else ""
+        raise BadInput(f"{error}{which}: give the files of one of them") from None
+
+
+def _few(values: list[str]) -> bool:
+    """Whether a value tells images at one place apart, and not just each from all others."""
+    return 1 < len(set(values)) <= len(values) // 2
+
+
+def _decoded(planes: list[Plane]) -> tuple[np.ndarray, str | None, tuple[str, ...]]:
+    """`(n, h, w)` in units of the modality, decoded by as many threads as there are cores."""
+    files: dict[str, list[int]] = {}
+    for place, plane in enumerate(planes):
+        files.setdefault(plane.file, []).append(place)
+    values, modality, steps = None, None, set()
+
+    def decode(file):
+        try:
+            return _file(file, [planes[place].frame for place in files[file]])
+        except BadInput as error:
+            raise BadInput(f"{os.path.basename(file)}: {error}") from None
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for file, decoded in zip(files, _few_ahead(pool, decode, files), strict=True):
+            for place, (array, kind, more) in zip(files[file], decoded, strict=True):
+                modality, steps = kind, steps | {*more}
+                values = _room(values, len(planes), array)
+                values[place] = array
+    return values, modality, tuple(sorted(steps))
+
+
+def _few_ahead(pool, work, items):
+    """Results in order, while no more than some items wait: a series need not lie in memory twice."""
+    from collections import deque
+
+    waiting: deque = deque()
+    for item in items:
+        waiting.append(pool.submit(work, item))
+        if len(waiting) > 4 * (os.cpu_count() or 1):
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _room(values: np.ndarray | None, count: int, array: np.ndarray) -> np.ndarray:
+    """Where `array` fits in: int16 as long as that holds everything exactly."""
+    whole = array.dtype.kind in "iu" or bool((array == np.rint(array)).all())
+    fits = whole and array.min() >= -32768 and array.max() <= 32767
+    if values is None:
+        return np.empty((count, *array.shape), "int16" if fits else "float32")
+    return values if fits or values.dtype == "float32" else values.astype("float32")
+
+
+def _file(file: str, wanted: list[int]) -> list[tuple[np.ndarray, str | None, tuple[str, ...]]]:
+    parts, works = frames.read(file)
+    found = []
+    for place in wanted:
+        stored, photometric = works[place]()
+        if photometric != "MONOCHROME2":
+            raise BadInput(f"is {photometric}, expected MONOCHROME2: colours and inverted greys make no volume")
+        with header.quiet():
+            array, steps = chain.in_units(parts[place], stored)
+            found.append((array, header.text(parts[place], "Modality") or None, steps))
+    return found
