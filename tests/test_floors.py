@@ -11,7 +11,7 @@ FLOORS = [
     {"errors"},
     {"atomic"},
     {"cards", "layers", "responses", "images", "metrics", "losses"},
-    {"registry", "pooling", "volumes"},
+    {"registry", "pooling"},
     {"models", "operations", "channels", "inflation", "recipe"},
     {"weights", "data"},
     {"heads", "norms", "views"},

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from radzoo.errors import BadInput
-from radzoo.volumes import Volume, patches
+from radzoo.images.volumes import Volume, patches
 
 CENTRE = np.array([12.0, -7.0, 30.0])
 

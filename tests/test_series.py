@@ -7,9 +7,9 @@ import pydicom
 import pytest
 import slices
 
-from radzoo import volumes
 from radzoo.errors import BadInput
-from radzoo.volumes import series
+from radzoo.images import volumes
+from radzoo.images.volumes import series
 
 
 def written(tmp_path, planes):

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 
-from radzoo import volumes
 from radzoo.errors import BadInput
-from radzoo.volumes import Volume, nrrd, resample
-from radzoo.volumes.volume import turned
+from radzoo.images import volumes
+from radzoo.images.volumes import Volume, nrrd, resample
+from radzoo.images.volumes.volume import turned
 
 ALL = ["".join(each) for axes in itertools.permutations(["LR", "AP", "IS"]) for each in itertools.product(*axes)]
 

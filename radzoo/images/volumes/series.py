@@ -15,9 +15,9 @@ import numpy as np
 
 from radzoo.errors import BadInput
 from radzoo.images.dicom import chain, frames, header, luts
-from radzoo.volumes.stack import Stack, stack
-from radzoo.volumes.straight import straight
-from radzoo.volumes.volume import Volume, turned
+from radzoo.images.volumes.stack import Stack, stack
+from radzoo.images.volumes.straight import straight
+from radzoo.images.volumes.volume import Volume, turned
 
 TELLING = (  # what several images at one place may differ in
     "TemporalPositionIdentifier", "EchoTime", "EchoNumbers", "AcquisitionNumber", "DiffusionBValue", "TriggerTime",

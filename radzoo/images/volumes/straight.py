@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from radzoo.volumes.stack import Stack
+from radzoo.images.volumes.stack import Stack
 
 
 def straight(planes: np.ndarray, stack: Stack, spacing_mm) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from radzoo.errors import BadInput
-from radzoo.volumes.volume import Volume, turned
+from radzoo.images.volumes.volume import Volume, turned
 
 SAME_GRID = 0.01  # voxels by which corners of one grid may differ
 OUTSIDE = 0.01  # part of the labelled voxels that an image may not reach

@@ -6,7 +6,7 @@ import os
 
 from radzoo.errors import BadInput
 from radzoo.images import is_dicom
-from radzoo.volumes.volume import Volume
+from radzoo.images.volumes.volume import Volume
 
 __all__ = ["Volume", "read"]
 
@@ -37,7 +37,7 @@ def read(path: str | os.PathLike, *, uneven: str = "refuse") -> Volume:
 
 
 def _decoded(file: str, part: str, uneven: str) -> Volume:
-    from radzoo.volumes import nifti, nrrd, series  # here, so that `import radzoo.volumes` is quick
+    from radzoo.images.volumes import nifti, nrrd, series  # here, so that `import radzoo.images.volumes` is quick
 
     if os.path.isdir(file):
         return series.read(_files(file), uneven=uneven)

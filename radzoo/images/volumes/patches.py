@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from radzoo.errors import BadInput
-from radzoo.volumes.volume import Volume
+from radzoo.images.volumes.volume import Volume
 
 X, Y, Z = np.eye(3)  # to the patient's left, back and head
 HALF = np.sqrt(0.5)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from radzoo.errors import BadInput
-from radzoo.volumes.volume import Volume, turned
+from radzoo.images.volumes.volume import Volume, turned
 
 SPACES = {  # what turns the space of a header into LPS
     **dict.fromkeys(("left-posterior-superior", "LPS"), (1, 1, 1)),

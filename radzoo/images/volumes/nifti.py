@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 
 from radzoo.errors import BadInput
-from radzoo.volumes.volume import Volume, turned
+from radzoo.images.volumes.volume import Volume, turned
 
 LARGEST = 2**31  # voxels; a CT of 512 x 512 x 2000 has a quarter
 DENSEST = 1100  # bytes that one byte of a gzip file becomes at most
