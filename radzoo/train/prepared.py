@@ -66,9 +66,9 @@ def _spec(recipe: Recipe, model: str) -> Input:
     spec = grey.adapted_spec(
         spec, recipe.channels, windows=recipe.windows, files=len(recipe.data.image), mosaic=recipe.data.mosaic
     )
-    size = (recipe.size, recipe.size) if recipe.size else spec.shape[:-1]
+    size = (recipe.size, recipe.size) if isinstance(recipe.size, int) else recipe.size or spec.shape[:-1]
     window = spec.window if recipe.window == "header" or recipe.windows else recipe.window
-    return dataclasses.replace(spec, shape=(*size, spec.shape[-1]), window=window)
+    return dataclasses.replace(spec, shape=(*size, spec.shape[-1]), window=window, spacing_mm=recipe.spacing_mm)
 
 
 def _check_channels(recipe: Recipe) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from radzoo.errors import BadInput
-from radzoo.images import is_dicom
+from radzoo.images.paths import VOLUME
 from radzoo.images.volumes.volume import Volume
 
 __all__ = ["Volume", "read"]
@@ -23,7 +23,8 @@ def read(path: str | os.PathLike, *, uneven: str = "refuse") -> Volume:
     Raises:
         BadInput: names the file without its folder, and says what to do.
     """
-    file, part = _split(os.fspath(path))
+    match = VOLUME.fullmatch(os.fspath(path))
+    file, part = (match[1], match[2]) if match else (os.fspath(path), "")
     name = os.path.basename(os.path.normpath(file)) + (f"#{part}" if part else "")
     try:
         return _decoded(file, part, uneven)
@@ -37,10 +38,11 @@ def read(path: str | os.PathLike, *, uneven: str = "refuse") -> Volume:
 
 
 def _decoded(file: str, part: str, uneven: str) -> Volume:
-    from radzoo.images.volumes import nifti, nrrd, series  # here, so that `import radzoo.images.volumes` is quick
+    from radzoo.images import is_dicom  # here, so that `import radzoo.images.volumes` is quick
+    from radzoo.images.volumes import nifti, nrrd, series
 
     if os.path.isdir(file):
-        return series.read(_files(file), uneven=uneven)
+        return series.read(files(file), uneven=uneven)
     with open(file, "rb") as opened:
         head = opened.read(352)
     if not head:
@@ -52,8 +54,10 @@ def _decoded(file: str, part: str, uneven: str) -> Volume:
     return nifti.read(file, part)
 
 
-def _files(folder: str) -> list[str]:
+def files(folder: str) -> list[str]:
     """The files of a folder, all of them DICOM."""
+    from radzoo.images import is_dicom
+
     found = []
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.name.startswith(".") or entry.is_dir():
@@ -65,9 +69,3 @@ def _files(folder: str) -> list[str]:
     if not found:
         raise BadInput("the folder holds no files, expected those of one series")
     return found
-
-
-def _split(path: str) -> tuple[str, str]:
-    """`FILE#3` is a file and its part, unless a file has just this name."""
-    file, mark, part = path.rpartition("#")
-    return (file, part) if mark and not os.path.exists(path) else (path, "")

@@ -47,6 +47,20 @@ class Volume:
         return tuple(float(length) for length in np.linalg.norm(self.affine[:3, :3], axis=0))
 
     @property
+    def size(self) -> tuple[int, int, int]:
+        """Voxels along `(z, y, x)`."""
+        return self.values.shape
+
+    @property
+    def spacing_source(self) -> str:
+        """Where `spacing_mm` comes from, as of `Pixels`."""
+        return "geometry of the volume"
+
+    def content(self) -> bytes:
+        """What the volume shows: equal for files that decode to the same."""
+        return np.ascontiguousarray(self.values).tobytes()
+
+    @property
     def origin(self) -> tuple[float, float, float]:
         """The centre of voxel `(0, 0, 0)`, LPS `(x, y, z)`, mm."""
         return tuple(float(each) for each in self.affine[:3, 3])
