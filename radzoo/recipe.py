@@ -130,6 +130,7 @@ class Recipe:
             Three numbers `z y x` make the images volumes, and the network 3-D.
         spacing_mm: `z y x` that volumes are resampled to before they are cut or padded to `size`; None scales each
             into it.
+        uneven: what becomes of tilted or unevenly spaced DICOM planes: refused, or resampled to a straight grid.
         inflate: how 2-D weights enter a 3-D network (`radzoo.inflation`).
         window: `header`, `percentile`, or center and width in units of the modality.
         batch: images per step, the same in every step.
@@ -172,6 +173,7 @@ class Recipe:
     augment: Augment = Augment()
     size: int | tuple[int, int, int] | None = None
     spacing_mm: tuple[float, float, float] | None = None
+    uneven: Literal["refuse", "resample"] = "refuse"
     inflate: Literal["mean", "center"] = "mean"
     window: Literal["header", "percentile"] | tuple[float, float] = "header"
     batch: int = 32

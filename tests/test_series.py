@@ -100,6 +100,7 @@ def changed(number, **changes):
         (changed(0, ImageOrientationPatient=[1, 0, 0, 0, 0, -1]), r"lie in 2 directions \(5, 1 planes\): a localiser"),
         (changed(0, PixelSpacing=[2, 1]), r"have 2 values of PixelSpacing \(5, 1 planes\)"),
         (changed(0, SeriesInstanceUID="1.2.3"), r"have 2 values of SeriesInstanceUID \(5, 1 planes\): give one series"),
+        (changed(0, PatientID="somebody else"), r"have 2 values of PatientID \(5, 1 planes\): give one series"),
         (changed(0, PixelSpacing=[0, 1]), r"\d{3}\.dcm: PixelSpacing is 0 or negative"),
         (changed(0, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]), r"\.dcm: is a localiser \(ImageType\)"),
         (changed(0, ImagePositionPatient=None), "ImagePositionPatient is missing: nothing says where"),

@@ -50,8 +50,8 @@ class Store:
 
     def __init__(self, spec: Input, folder: Path | None = None):
         transform = {"format": FORMAT, "shape": spec.shape, "window": spec.window, "modality": spec.modality}
-        if spec.spacing_mm:
-            transform |= {"spacing_mm": spec.spacing_mm}
+        if spec.volume:
+            transform |= {"spacing_mm": spec.spacing_mm, "uneven": spec.uneven}
         if spec.files > 1:
             transform |= {"files": spec.files, "mosaic": spec.mosaic}
         name = hashlib.sha256(json.dumps(transform, sort_keys=True).encode()).hexdigest()[:16]

@@ -40,6 +40,7 @@ class Input:
         files: images that make one input.
         mosaic: several images stand side by side as one wide grey image; otherwise they are the channels.
         spacing_mm: `(z, y, x)` that volumes are resampled to; None scales each into `shape`.
+        uneven: what becomes of tilted or unevenly spaced DICOM planes: `"refuse"`, or `"resample"` to a straight grid.
     """
 
     shape: tuple[int, ...]
@@ -52,6 +53,7 @@ class Input:
     files: int = 1
     mosaic: bool = False
     spacing_mm: tuple[float, float, float] | None = None
+    uneven: str = "refuse"
 
     def __post_init__(self):
         if len(self.shape) not in (3, 4):
@@ -120,7 +122,7 @@ class Input:
         if self.volume:
             from radzoo.images import volumes
 
-            return [volumes.read(file) for file in separated(path)]
+            return [volumes.read(file, uneven=self.uneven) for file in separated(path)]
         from radzoo.images import read
 
         return [read(file, window=self.window) for file in separated(path)]

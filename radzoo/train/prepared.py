@@ -68,7 +68,8 @@ def _spec(recipe: Recipe, model: str) -> Input:
     )
     size = (recipe.size, recipe.size) if isinstance(recipe.size, int) else recipe.size or spec.shape[:-1]
     window = spec.window if recipe.window == "header" or recipe.windows else recipe.window
-    return dataclasses.replace(spec, shape=(*size, spec.shape[-1]), window=window, spacing_mm=recipe.spacing_mm)
+    volume = {"spacing_mm": recipe.spacing_mm, "uneven": recipe.uneven}
+    return dataclasses.replace(spec, shape=(*size, spec.shape[-1]), window=window, **volume)
 
 
 def _check_channels(recipe: Recipe) -> None:

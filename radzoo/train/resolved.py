@@ -39,7 +39,8 @@ def resolved(recipe: Recipe, overrides: dict) -> Recipe:
         registry.describe(model)
     if recipe.batch < 1 or recipe.bootstrap < 100 or recipe.seed < 0:
         raise BadInput("batch must be at least 1, bootstrap at least 100, seed at least 0")
-    if recipe.size is not None and min(np.atleast_1d(recipe.size)) < 1:
+    sides = np.atleast_1d(1 if recipe.size is None else recipe.size)
+    if sides.size not in (1, 3) or sides.min() < 1:
         raise BadInput(
             f"size {recipe.size} came, expected the side of the square input in pixels, or z y x of a volume"
         )

@@ -23,7 +23,7 @@ TELLING = (  # what several images at one place may differ in
     "TemporalPositionIdentifier", "EchoTime", "EchoNumbers", "AcquisitionNumber", "DiffusionBValue", "TriggerTime",
     "InversionTime", "ConvolutionKernel", "ImageType", "AcquisitionTime", "ContentTime", "ReconstructionDiameter",
 )  # fmt: skip
-SAME = ("SeriesInstanceUID", "FrameOfReferenceUID", "Modality", "Rows", "Columns", "PixelSpacing")
+SAME = ("SeriesInstanceUID", "PatientID", "FrameOfReferenceUID", "Modality", "Rows", "Columns", "PixelSpacing")
 VECTORS = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2}
 GROUPS = {
     "ImagePositionPatient": "PlanePositionSequence",
@@ -101,7 +101,7 @@ def _plane(file: str, place: int, frame) -> Plane:
         vectors["ImageOrientationPatient"],
         vectors["PixelSpacing"],
         tuple(str(luts.group(frame, GROUPS.get(word, "")).get(word) or "") for word in SAME),
-        tuple(_text(frame, word) for word in TELLING),
+        _telling(frame),
     )
 
 
@@ -117,11 +117,12 @@ def _vector(frame, keyword: str) -> tuple[float, ...]:
     return numbers
 
 
-def _text(frame, keyword: str) -> str:
-    for element in frame.iterall() if frames.PER_FRAME in frame else (frame.get_item(keyword),):
-        if element is not None and getattr(element, "keyword", "") == keyword:
-            return str(element.value)
-    return header.text(frame, keyword)
+def _telling(frame) -> tuple[str, ...]:
+    """The values of `TELLING`, of the frame's own functional groups before those of the object."""
+    own = {}
+    for group in luts.items(frame, frames.PER_FRAME):
+        own |= {each.keyword: str(each.value) for each in group.iterall() if each.keyword in TELLING}
+    return tuple(own.get(word) or header.text(frame, word) for word in TELLING)
 
 
 def _distinct(planes: list[Plane]) -> tuple[list[Plane], int]:
