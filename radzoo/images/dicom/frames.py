@@ -55,8 +55,6 @@ def prepare(dataset) -> list[Work]:
         return [decode.prepare(dataset)]
     keyword = next(keyword for keyword in PIXELS if keyword in dataset)
     single = next(headers(dataset))
-    if number(dataset, "BitsAllocated", 0) == 1:
-        raise BadInput("frames of one bit per pixel are not read: export them with 8 bits")
     works = []
     for data in _split(dataset, keyword, frames):
         frame, element = _copy(single), dataset[keyword]
@@ -81,6 +79,9 @@ def _split(dataset, keyword: str, frames: int) -> Iterator[bytes]:
     if not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         if dataset.get("PhotometricInterpretation") == "YBR_FULL_422":
             raise BadInput("uncompressed frames with half of the chroma are not read: export them as RGB")
+        if number(dataset, "BitsAllocated", 0) == 1:
+            yield from _single_bits(value, frames, int(number(dataset, "Rows", 0) * number(dataset, "Columns", 0)))
+            return
         samples = number(dataset, "Rows", 0) * number(dataset, "Columns", 0) * number(dataset, "SamplesPerPixel", 1)
         size = int(samples * number(dataset, "BitsAllocated", 0) // 8)
         if len(value) < size * frames or not size:
@@ -98,6 +99,14 @@ def _split(dataset, keyword: str, frames: int) -> Iterator[bytes]:
         raise BadInput(f"the compressed pixel data is damaged ({type(error).__name__}): copy the file again") from None
     if found != frames:
         raise BadInput(f"the pixel data holds {found} of {frames} frames: the file is damaged, copy it again")
+
+
+def _single_bits(value: bytes, frames: int, count: int) -> Iterator[bytes]:
+    """Frames of one bit per pixel follow each other without padding, the lowest bit of a byte first (PS3.5 8.1.1)."""
+    bits = np.unpackbits(np.frombuffer(value, "u1"), bitorder="little")
+    if len(bits) < frames * count or not count:
+        raise BadInput(f"the pixel data has {len(bits)} of {frames * count} bits: the file is truncated")
+    yield from (np.packbits(bits[place * count :][:count], bitorder="little").tobytes() for place in range(frames))
 
 
 def read(path) -> tuple[list[pydicom.Dataset], list[Work]]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 
 import numpy as np
 
 from radzoo.errors import BadInput
+from radzoo.images.volumes.segments import Segment
 from radzoo.images.volumes.volume import Volume, turned
 
 SPACES = {  # what turns the space of a header into LPS
@@ -16,19 +16,6 @@ SPACES = {  # what turns the space of a header into LPS
     **dict.fromkeys(("right-anterior-superior", "RAS"), (-1, -1, 1)),
     **dict.fromkeys(("left-anterior-superior", "LAS"), (1, -1, 1)),
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Segment:
-    """One segment of a segmentation.
-
-    Attributes:
-        name: as its author called it.
-        mask: uint8 `Volume`, 1 inside. Segments may overlap.
-    """
-
-    name: str
-    mask: Volume
 
 
 def read(path: str | os.PathLike) -> Volume:

@@ -89,7 +89,7 @@ def _planes(file: str) -> list[Plane]:
 
 
 def _plane(file: str, place: int, frame) -> Plane:
-    vectors = {keyword: _vector(frame, keyword) for keyword in VECTORS}
+    vectors = {keyword: vector(frame, keyword) for keyword in VECTORS}
     if min(vectors["PixelSpacing"]) <= 0:
         raise BadInput("PixelSpacing is 0 or negative: leave this series out")
     if "LOCALIZER" in str(frame.get("ImageType") or "").upper():
@@ -105,7 +105,8 @@ def _plane(file: str, place: int, frame) -> Plane:
     )
 
 
-def _vector(frame, keyword: str) -> tuple[float, ...]:
+def vector(frame, keyword: str) -> tuple[float, ...]:
+    """A position, orientation or spacing of one frame; BadInput where it is missing or no numbers."""
     value = luts.group(frame, GROUPS[keyword]).get(keyword)
     try:
         numbers = tuple(float(each) for each in value)
