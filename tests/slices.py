@@ -54,6 +54,7 @@ def enhanced(planes) -> pydicom.FileDataset:
     """The planes as frames of one object, each with its own place and rescale."""
     data = plane(np.zeros((2, 2)), (0, 0, 0), ImagePositionPatient=None, ImageOrientationPatient=None)
     data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = ENHANCED_CT
+    data.SeriesInstanceUID = planes[0].SeriesInstanceUID
     del data.PixelSpacing, data.RescaleSlope, data.RescaleIntercept
     shared, groups = pydicom.Dataset(), []
     measures = pydicom.Dataset()

@@ -16,7 +16,7 @@ from radzoo.atomic import whole
 from radzoo.errors import BadInput
 from radzoo.images import arrays, volumes
 from radzoo.images.input import Input
-from radzoo.images.paths import ARRAY, VOLUME, file_of, separated, shown
+from radzoo.images.paths import ARRAY, VOLUME, file_of, separated, series_of, shown
 
 FORMAT = 3  # counts up when the same file would be decoded to other pixels
 WHITE = 65535
@@ -140,8 +140,10 @@ def _digest(path: str) -> str:
     try:
         if several:
             return hashlib.sha256(f"{_sha256(several[1])}#{int(several[2])}".encode()).hexdigest()
-        if os.path.isdir(path):
-            return hashlib.sha256("\n".join(sorted(map(_sha256, volumes.files(path)))).encode()).hexdigest()
+        series = series_of(path)
+        if series or os.path.isdir(path):
+            files = volumes.files(*series.groups()) if series else volumes.files(path)
+            return hashlib.sha256("\n".join(sorted(map(_sha256, files))).encode()).hexdigest()
         return _sha256(path)
     except OSError as error:
         raise BadInput(f"cannot be read: {error.strerror}") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from radzoo.errors import BadInput
-from radzoo.images.paths import VOLUME
+from radzoo.images.paths import VOLUME, series_of
 from radzoo.images.volumes.volume import Volume
 
 __all__ = ["Volume", "read"]
@@ -16,14 +16,15 @@ def read(path: str | os.PathLike, *, uneven: str = "refuse") -> Volume:
 
     Args:
         path: NIfTI, MGH or NRRD; a multi-frame DICOM object; or a folder with the files of one DICOM series.
-            `FILE#3` is volume 3 of a NIfTI file that holds several, counted from 0.
+            `FOLDER#KEY` is one series of several, as `radzoo index --series` names it; `FILE#3` is volume 3 of a
+            NIfTI file that holds several, counted from 0.
         uneven: what becomes of tilted or unevenly spaced DICOM planes: `"refuse"`, or `"resample"` to a straight grid.
     Returns:
         `Volume`, axes turned to `SPL`; HU in CT.
     Raises:
         BadInput: names the file without its folder, and says what to do.
     """
-    match = VOLUME.fullmatch(os.fspath(path))
+    match = VOLUME.fullmatch(os.fspath(path)) or series_of(os.fspath(path))
     file, part = (match[1], match[2]) if match else (os.fspath(path), "")
     name = os.path.basename(os.path.normpath(file)) + (f"#{part}" if part else "")
     try:
@@ -42,7 +43,7 @@ def _decoded(file: str, part: str, uneven: str) -> Volume:
     from radzoo.images.volumes import nifti, nrrd, series
 
     if os.path.isdir(file):
-        return series.read(files(file), uneven=uneven)
+        return series.read(files(file, part), uneven=uneven)
     with open(file, "rb") as opened:
         head = opened.read(352)
     if not head:
@@ -54,10 +55,13 @@ def _decoded(file: str, part: str, uneven: str) -> Volume:
     return nifti.read(file, part)
 
 
-def files(folder: str) -> list[str]:
-    """The files of a folder, all of them DICOM."""
+def files(folder: str, key: str = "") -> list[str]:
+    """The files of a folder, all of them DICOM; or those of the series that has this key."""
     from radzoo.images import is_dicom
+    from radzoo.images.volumes import series
 
+    if key:
+        return series.members(folder, key)
     found = []
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.name.startswith(".") or entry.is_dir():

@@ -44,6 +44,13 @@ def read(path: str | os.PathLike, part: str = "") -> Volume:
     return turned(Volume(values.transpose(2, 1, 0).astype(values.dtype.newbyteorder("=")), affine))
 
 
+def geometry(path: str | os.PathLike) -> tuple[tuple[int, ...], np.ndarray]:
+    """Shape of all voxels, `(x, y, z, …)`, and the affine of a `Volume`, from the header alone."""
+    image = _opened(path)
+    _check_size(path, image)
+    return image.shape, TO_LPS @ _affine(image) @ REVERSED
+
+
 def _opened(path):
     import nibabel
 

@@ -34,6 +34,18 @@ def read(path: str | os.PathLike) -> Volume:
     return turned(Volume(values, _affine(header)))
 
 
+def geometry(path: str | os.PathLike) -> tuple[tuple[int, ...], np.ndarray]:
+    """Shape `(z, y, x)` and the affine of a `Volume`, from the header alone."""
+    import nrrd
+
+    try:
+        header = nrrd.read_header(str(path))
+        shape = tuple(int(size) for size in header["sizes"])[-3:][::-1]
+    except Exception as error:
+        raise BadInput(f"the NRRD file is damaged or truncated ({type(error).__name__}): copy it again") from None
+    return shape, _affine(header)
+
+
 def read_segments(path: str | os.PathLike) -> list[Segment]:
     """The segments of a file that 3-D Slicer wrote, in its order; each on the (cropped) grid of the file.
 

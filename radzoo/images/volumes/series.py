@@ -6,12 +6,14 @@ could name a patient.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import pydicom
 
 from radzoo.errors import BadInput
 from radzoo.images.dicom import chain, frames, header, luts
@@ -50,6 +52,10 @@ class Plane:
     same: tuple[str, ...]
     telling: tuple[str, ...]
 
+    @property
+    def rows_columns(self) -> tuple[int, int]:
+        return int(self.same[SAME.index("Rows")]), int(self.same[SAME.index("Columns")])
+
 
 def read(files: list[str], *, uneven: str = "refuse") -> Volume:
     """The files of one series as a turned `Volume`: HU in CT, int16 where that holds every value, otherwise float32.
@@ -62,9 +68,7 @@ def read(files: list[str], *, uneven: str = "refuse") -> Volume:
     """
     if uneven not in ("refuse", "resample"):
         raise BadInput(f"uneven={uneven!r}, expected 'refuse' or 'resample'")
-    planes, copies = _distinct([plane for file in files for plane in _planes(file)])
-    _agree(planes)
-    placed = _stacked(planes)
+    planes, placed, copies = assembled([plane for file in files for plane in _planes(file)])
     if placed.trouble() and uneven == "refuse":
         raise BadInput(f"{placed.trouble()}: no even grid; uneven='resample' interpolates one")
     ordered = [planes[place] for place in placed.order]
@@ -78,14 +82,52 @@ def read(files: list[str], *, uneven: str = "refuse") -> Volume:
     return turned(Volume(values, affine, modality, steps))
 
 
+def assembled(planes: list[Plane]) -> tuple[list[Plane], Stack, int]:
+    """Planes without copies, how they lie on each other, and how many copies there were.
+
+    Raises:
+        BadInput: planes of several series; missing, doubled or mixed ones.
+    """
+    planes, copies = _distinct(planes)
+    _agree(planes)
+    return planes, _stacked(planes), copies
+
+
+def key(dataset) -> str:
+    """What `FOLDER#KEY` tells series of one folder apart by: a hash of SeriesInstanceUID."""
+    return hashlib.sha256(header.text(dataset, "SeriesInstanceUID").encode()).hexdigest()[:12]
+
+
+def members(folder: str, wanted: str) -> list[str]:
+    """The files of one series of a folder, by its key; other files are passed over."""
+    found = []
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if entry.is_dir() or entry.name.startswith("."):
+            continue
+        with header.quiet(), contextlib.suppress(Exception):  # what is no DICOM is no member
+            dataset = pydicom.dcmread(entry.path, stop_before_pixels=True, specific_tags=["SeriesInstanceUID"])
+            if key(dataset) == wanted:
+                found.append(entry.path)
+    if not found:
+        raise BadInput(f"the folder holds no series #{wanted}: make its index again")
+    return found
+
+
+def planes_of(file: str, dataset) -> list[Plane]:
+    """The planes of one file, whose pixels need not be there; call it within `header.quiet`.
+
+    Raises:
+        BadInput: an image without a place in the patient, or a localiser.
+    """
+    return [_plane(file, place, frame) for place, frame in enumerate(frames.headers(dataset))]
+
+
 def _planes(file: str) -> list[Plane]:
-    name = os.path.basename(file)
     try:
         with header.quiet():
-            dataset = header.parse(file)
-            return [_plane(file, place, frame) for place, frame in enumerate(frames.headers(dataset))]
+            return planes_of(file, header.parse(file))
     except BadInput as error:
-        raise BadInput(f"{name}: {error}") from None
+        raise BadInput(f"{os.path.basename(file)}: {error}") from None
 
 
 def _plane(file: str, place: int, frame) -> Plane:
