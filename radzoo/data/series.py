@@ -21,6 +21,7 @@ from radzoo.images import is_dicom
 from radzoo.images.dicom import header
 from radzoo.images.dicom.layout import OBJECTS
 from radzoo.images.volumes import nifti, nrrd, series
+from radzoo.images.volumes.planes import key, planes_of
 from radzoo.images.volumes.volume import Volume, turned
 
 THICK = 2.5  # mm between planes, above which oblique planes are interpolation
@@ -96,7 +97,7 @@ def _looked_at(path: str, keys: Keys):
                 raise BadInput("the DICOM file holds no pixel data, or ends before it")
             if header.text(dataset, "Modality") in OBJECTS:
                 raise BadInput(f"holds {OBJECTS[header.text(dataset, 'Modality')]}, which is no image")
-            return series.planes_of(path, dataset), series.key(dataset), series_columns(dataset, keys)
+            return planes_of(path, dataset), key(dataset), series_columns(dataset, keys)
         except (BadInput, OSError):
             raise
         except Exception as error:  # pydicom raises what it likes, with header values in the text

@@ -14,6 +14,7 @@ import numpy as np
 from radzoo.errors import BadInput
 from radzoo.images.dicom import frames, header, luts
 from radzoo.images.dicom.header import number
+from radzoo.images.volumes.planes import vector
 from radzoo.images.volumes.volume import Volume, turned
 
 OFF_GRID = 0.05  # of the spacing between planes
@@ -89,8 +90,6 @@ def _owner(frame, names: dict[int, str]) -> int:
 
 def _grid(parts) -> tuple[list[int], np.ndarray, int]:
     """The plane of each frame, the affine of the planes, and how many there are."""
-    from radzoo.images.volumes.series import vector
-
     positions = np.array([vector(part, "ImagePositionPatient") for part in parts])
     turns = np.array([vector(part, "ImageOrientationPatient") for part in parts])
     spacing = np.array([vector(part, "PixelSpacing") for part in parts])
