@@ -15,7 +15,7 @@ import numpy as np
 import pydicom
 
 from radzoo.errors import BadInput
-from radzoo.images.dicom import chain, frames, header
+from radzoo.images.dicom import chain, frames, header, suv
 from radzoo.images.volumes.planes import SAME, TELLING, Plane, key, planes_of
 from radzoo.images.volumes.stack import Stack, stack
 from radzoo.images.volumes.straight import straight
@@ -23,7 +23,7 @@ from radzoo.images.volumes.volume import Volume, turned
 
 
 def read(files: list[str], *, uneven: str = "refuse") -> Volume:
-    """The files of one series as a turned `Volume`: HU in CT, int16 where that holds every value, otherwise float32.
+    """The files of one series as a turned `Volume`: HU in CT, SUV in PET; int16 where that holds every value, otherwise float32.
 
     Args:
         files: one plane each, or multi-frame objects with a place for each frame (enhanced CT and MR).
@@ -177,5 +177,8 @@ def _file(file: str, wanted: list[int]) -> list[tuple[np.ndarray, str | None, tu
             raise BadInput(f"is {photometric}, expected MONOCHROME2: colours and inverted greys make no volume")
         with header.quiet():
             array, steps = chain.in_units(parts[place], stored)
-            found.append((array, header.text(parts[place], "Modality") or None, steps))
+            modality = header.text(parts[place], "Modality") or None
+            if modality == "PT":
+                array, steps = array * suv.factor(parts[place]), (*steps, "SUV by body weight")
+            found.append((array, modality, steps))
     return found
