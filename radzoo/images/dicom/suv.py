@@ -60,11 +60,9 @@ def _waited(dataset, medicine) -> float:
     acquired = text(dataset, "AcquisitionDate") + text(dataset, "AcquisitionTime")
     if acquired and _moment(acquired, "AcquisitionTime") < start:
         _refuse("SeriesTime is later than AcquisitionTime, so that the start of the scan is not known")
-    whole = text(medicine, "RadiopharmaceuticalStartDateTime")
+    whole = text(medicine, "RadiopharmaceuticalStartDateTime").split("+")[0].split("-")[0]  # without its time zone
     if whole:
-        waited = (
-            start - _moment(whole.split("+")[0].split("-")[0], "RadiopharmaceuticalStartDateTime")
-        ).total_seconds()
+        waited = (start - _moment(whole, "RadiopharmaceuticalStartDateTime")).total_seconds()
     else:
         clock = text(dataset, "SeriesDate") + text(medicine, "RadiopharmaceuticalStartTime")
         waited = (start - _moment(clock, "RadiopharmaceuticalStartTime")).total_seconds()

@@ -23,7 +23,7 @@ from radzoo.images.volumes.volume import Volume, turned
 
 
 def read(files: list[str], *, uneven: str = "refuse") -> Volume:
-    """The files of one series as a turned `Volume`: HU in CT, SUV in PET; int16 where that holds every value, otherwise float32.
+    """The files of one series as a turned `Volume`: HU in CT, SUV in PET; int16 where that holds all, else float32.
 
     Args:
         files: one plane each, or multi-frame objects with a place for each frame (enhanced CT and MR).
