@@ -4,7 +4,8 @@ Fabricated images of 1,200 patients with nodules, masses, effusions, enlarged he
 consolidation; one network, five labels, from scratch. The shipped `mobilenet_v2_035.phantom_chest` is the backbone of
 this run (`recipes/RESULTS.md` has the commands). It is for demonstrations: it has never seen a patient.
 
-Expect   mean test AUC .91 (95 % CI .88 to .94) over the five findings on 120 phantoms, 14 minutes on two cores
+Expect   mean test AUC .91 (95 % CI .88 to .94) over the five findings on 120 phantoms when the weights
+         of the demo were made; 14 minutes on two cores
 
 Run      radzoo run phantom_pretraining --out RUN
 """

@@ -91,11 +91,11 @@ class Store:
 
     def digests(self, keys) -> list[str]:
         """The sha256 of the stored pixels: equal for identical images, however their files were encoded."""
-        return [hashlib.sha256(np.load(self._path(key)).tobytes()).hexdigest() for key in keys]
+        return [hashlib.sha256(self._values(key).tobytes()).hexdigest() for key in keys]
 
     def __getitem__(self, key: str) -> np.ndarray:
         """The image or volume, float32 in 0..1, of the shape that the weights expect."""
-        return np.load(self._path(key)).astype("float32") / np.float32(WHITE)
+        return self._values(key).astype("float32") / np.float32(WHITE)
 
     def facts(self, key: str) -> dict:
         """`modality`, `spacing_mm`, `spacing_source`, `burnt_in`, `applied` (as `Pixels`), `size` `[h, w]` or `[z, y,
@@ -104,6 +104,16 @@ class Store:
         Of several images that make one input these are the facts of the first, but `applied` is that of all, and
         `burnt_in` of the first that has one."""
         return json.loads(self._path(key).with_suffix(".json").read_text(encoding="utf-8"))
+
+    def _values(self, key: str) -> np.ndarray:
+        """The array as it is stored.
+
+        Not by `np.load`: that has Python parse the header, which fails at random in Python 3.11 when threads do it at
+        the same time ("AST constructor recursion depth mismatch", cpython issue 106905).
+        """
+        content = self._path(key).read_bytes()
+        start = 10 + int.from_bytes(content[8:10], "little")  # version 1.0 of the format, which `np.save` writes
+        return np.frombuffer(content, "<u2", offset=start).reshape(self.spec.shape)
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.npy"
@@ -123,7 +133,7 @@ class Store:
             facts["burnt_in"] = next((text for each in images if (text := getattr(each, "burnt_in", None))), None)
         facts["content"] = hashlib.sha256(b"".join(each.content() for each in images)).hexdigest()
         content = io.BytesIO()  # written by Python, which reports a full disk; ndarray.tofile may not
-        np.save(content, np.round(image * WHITE).astype("uint16"))
+        np.save(content, np.round(image * WHITE).astype("<u2"))
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole(path.with_suffix(".json")) as temporary:  # first: where the array is, its facts are
             temporary.write_text(json.dumps(facts), encoding="utf-8")

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 
 import numpy as np
 
 from radzoo.errors import BadInput
+
+# Threads would decompress one file twice, and `np.load` has Python parse a header, which fails at random in Python 3.11
+# when threads do it at the same time (cpython issue 106905).
+_one_at_a_time = threading.Lock()
 
 
 def read(path: str | os.PathLike, part: str = "") -> tuple[np.ndarray, tuple[str, ...]]:
@@ -23,7 +28,8 @@ def read(path: str | os.PathLike, part: str = "") -> tuple[np.ndarray, tuple[str
     """
     name, row = _split(part)
     stat = os.stat(path)
-    array = _member(os.fspath(path), name, stat.st_mtime_ns, stat.st_size)
+    with _one_at_a_time:
+        array = _member(os.fspath(path), name, stat.st_mtime_ns, stat.st_size)
     if row is not None:
         if array.ndim < 3 or row >= len(array):
             raise BadInput(f"there is no image {row} in an array of shape {array.shape}")
