@@ -1,6 +1,6 @@
 """Kang's 3-D multi-view CNNs: a nodule in three crops of different size, each resized to one cube, as three channels.
 
-Kang, Liu, Hou and Zhang, 3D multi-view convolutional neural networks for lung nodule classification, PLoS ONE 2017.
+Kang et al., 3D multi-view convolutional neural networks for lung nodule classification, PLoS ONE 2017.
 https://doi.org/10.1371/journal.pone.0188290
 
 Known: the three views enter one network together; chains of none to three convolutions, two 3-D Inception blocks and an
