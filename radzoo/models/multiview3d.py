@@ -5,9 +5,9 @@ https://doi.org/10.1371/journal.pone.0188290
 
 Known: the three views enter one network together; chains of none to three convolutions, two 3-D Inception blocks and an
 Inception-ResNet; two classes (benign, malignant) or three. Reconstructed, because no layer table could be read: cubes
-of 32 voxels, filters and units, one block per stage with max pooling in between, the share of each branch, dropout. The
-branches of the Inception blocks are those of Szegedy (GoogLeNet's; with 3x3x3 twice for 5x5x5; with a linear 1x1x1 that
-is added to the input). The numbers of parameters are our own.
+of 32 voxels, filters and units, a first plain convolution and then one block per stage with max pooling in between, the
+share of each branch, dropout. The branches of the Inception blocks are those of Szegedy (GoogLeNet's; with 3x3x3 twice
+for 5x5x5; with a linear 1x1x1 that is added to the input). The numbers of parameters are our own.
 """
 
 from radzoo.layers import add, classifier, concat, conv, relu
@@ -33,11 +33,11 @@ from radzoo.registry import register
     },
     parameters={
         "multiview3d": 1_119_874,
-        "multiview3d_inception": 1_076_978,
-        "multiview3d_inception_resnet": 1_077_822,
+        "multiview3d_inception": 1_077_018,
+        "multiview3d_inception_resnet": 1_077_874,
         "multiview3d_tiny": 12_648,
-        "multiview3d_inception_tiny": 33_304,
-        "multiview3d_inception_resnet_tiny": 33_824,
+        "multiview3d_inception_tiny": 33_426,
+        "multiview3d_inception_resnet_tiny": 33_842,
     },
 )
 def multiview3d(image, *, filters=(16, 32, 64), block="chain", prefix=""):
@@ -56,7 +56,7 @@ def multiview3d(image, *, filters=(16, 32, 64), block="chain", prefix=""):
         stage = f"{prefix}stage{i}" if i else f"{prefix}stem"
         if i:
             x = max_pool(x, thin(x, 2), 2, name=stage)
-        x = BLOCKS[block](x, count, stage)
+        x = (BLOCKS[block] if i else chain)(x, count, stage)  # one kernel reads the views, so that it can be adapted
         features.append(x)
     return features
 
