@@ -69,7 +69,7 @@ def test_each_plane_has_its_own_rescale_and_padding(tmp_path):
     assert found.values.dtype == "float32"
     np.testing.assert_array_equal(found.values[1], planes[1].pixel_array * 0.5 - 100)
     assert found.values[0, 0, 0] == np.delete(stored.ravel(), 0).min() - 1024.0
-    assert found.applied == ("padding at the least value", "rescale")
+    assert found.applied == ("rescale", "padding at the least value")
 
 
 def test_enhanced_objects_have_places_and_units_per_frame(tmp_path):

@@ -73,7 +73,7 @@ def test_a_series_is_read_in_suv(tmp_path):
     found = series.read(slices.write(tmp_path / "pet", planes))
     stored = planes[-1].pixel_array * 2.5
     assert found.values[0] == pytest.approx(stored * suv.factor(pet()), rel=1e-5)
-    assert found.modality == "PT" and found.applied == ("SUV by body weight", "rescale")
+    assert found.modality == "PT" and found.applied == ("rescale", "SUV by body weight")
     del planes[0].PatientWeight
     with pytest.raises(BadInput, match=r"000\.dcm: PET without SUV: PatientWeight"):
         series.read(slices.write(tmp_path / "other", planes))

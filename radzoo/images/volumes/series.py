@@ -17,7 +17,7 @@ import pydicom
 from radzoo.errors import BadInput
 from radzoo.images.dicom import chain, frames, header, suv
 from radzoo.images.volumes.planes import SAME, TELLING, Plane, key, planes_of
-from radzoo.images.volumes.stack import Stack, stack
+from radzoo.images.volumes.stack import Crowded, Stack, stack
 from radzoo.images.volumes.straight import straight
 from radzoo.images.volumes.volume import Volume, turned
 
@@ -111,10 +111,8 @@ def _stacked(planes: list[Plane]) -> Stack:
         return stack(
             [plane.position for plane in planes], [plane.orientation for plane in planes], planes[0].spacing_mm
         )
-    except BadInput as error:
+    except Crowded as error:
         telling = [word for word, *values in zip(TELLING, *(p.telling for p in planes), strict=True) if _few(values)]
-        if "one place" not in str(error) and "places" not in str(error):
-            raise
         which = f", which differ in {', '.join(telling)}" if telling else ""
         raise BadInput(f"{error}{which}: give the files of one of them") from None
 
@@ -129,7 +127,7 @@ def _decoded(planes: list[Plane]) -> tuple[np.ndarray, str | None, tuple[str, ..
     files: dict[str, list[int]] = {}
     for place, plane in enumerate(planes):
         files.setdefault(plane.file, []).append(place)
-    values, modality, steps = None, None, set()
+    values, modality, steps = None, None, {}  # a dict keeps the order of its keys
 
     def decode(file):
         try:
@@ -140,10 +138,10 @@ def _decoded(planes: list[Plane]) -> tuple[np.ndarray, str | None, tuple[str, ..
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for file, decoded in zip(files, _few_ahead(pool, decode, files), strict=True):
             for place, (array, kind, more) in zip(files[file], decoded, strict=True):
-                modality, steps = kind, steps | {*more}
+                modality, steps = kind, steps | dict.fromkeys(more)
                 values = _room(values, len(planes), array)
                 values[place] = array
-    return values, modality, tuple(sorted(steps))
+    return values, modality, tuple(steps)
 
 
 def _few_ahead(pool, work, items):

@@ -20,6 +20,10 @@ DRIFT = 0.5  # pixels that planes may shift in their own plane from the first to
 WHOLE = 0.05  # of a step: a gap this near to 2, 3, … steps is one of missing planes
 
 
+class Crowded(BadInput):
+    """Several planes lie at one place."""
+
+
 @dataclass(frozen=True)
 class Stack:
     """How planes lie on each other.
@@ -63,7 +67,8 @@ def stack(positions, orientations, spacing_mm) -> Stack:
         orientations: `(n, 6)` ImageOrientationPatient: the direction of a row, then of a column.
         spacing_mm: `(y, x)` of all planes.
     Raises:
-        BadInput: one plane, planes in several directions, two at one place, missing ones, slides without a rule.
+        Crowded: several planes at one place.
+        BadInput: one plane, planes in several directions, missing ones, slides without a rule.
     """
     positions, orientations = np.asarray(positions, float), np.asarray(orientations, float)
     if len(positions) < 2:
@@ -74,7 +79,7 @@ def stack(positions, orientations, spacing_mm) -> Stack:
     positions, places = positions[order], along[order] - along.min()
     gaps = np.diff(places)
     if (gaps < SAME_PLACE).any():
-        raise BadInput(_crowded(places))
+        raise Crowded(_crowded(places))
     step = float(np.median(gaps))
     _refuse_missing(gaps, step)
     line = positions - positions[0] - places[:, None] * normal
