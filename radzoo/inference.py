@@ -12,7 +12,7 @@ from radzoo.data import as_stored
 from radzoo.data.store import image_digest
 from radzoo.errors import BadInput
 from radzoo.finished import Finished, Member, finished, load
-from radzoo.images.augment import augment
+from radzoo.images.augment import changed
 from radzoo.images.paths import separated, shown
 from radzoo.metrics import grade_names, grades, pool_units
 from radzoo.views import VIEW
@@ -80,12 +80,12 @@ def _answer(member: Member, files: list[str], beside: np.ndarray | None) -> np.n
     seeds = [int(image_digest(file), 16) for file in files] if views > 1 else []
     said = []
     for view in range(views):
-        changed = images
+        seen = images
         if view:
             generators = [np.random.default_rng((told["seed"], VIEW + view, seed)) for seed in seeds]
             pairs = zip(images, generators, strict=True)
-            changed = [augment(image, generator, **told["augment"]) for image, generator in pairs]
-        said.append(member.answer(member.manifest.input.normalise(np.stack(changed)).astype("float32"), beside))
+            seen = [changed(image, generator, **told["augment"]) for image, generator in pairs]
+        said.append(member.answer(member.manifest.input.normalise(np.stack(seen)).astype("float32"), beside))
     return said[0] if views == 1 else np.mean(said, axis=0)
 
 

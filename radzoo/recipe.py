@@ -127,6 +127,11 @@ class Recipe:
         phases: of fine-tuning, one after the other.
         scratch: how long and how fast the baseline learns.
         size: side of the square input in pixels; None takes what the weights expect, or without weights the paper's.
+            Three numbers `z y x` make the images volumes, and the network 3-D.
+        spacing_mm: `z y x` that volumes are resampled to before they are cut or padded to `size`; None scales each
+            into it.
+        uneven: what becomes of tilted or unevenly spaced DICOM planes: refused, or resampled to a straight grid.
+        inflate: how 2-D weights enter a 3-D network (`radzoo.inflation`).
         window: `header`, `percentile`, or center and width in units of the modality.
         batch: images per step, the same in every step.
         precision: dtype policy of Keras while training.
@@ -166,7 +171,10 @@ class Recipe:
     )
     scratch: Phase = Phase(epochs=40, learning_rate=1e-3, patience=12)
     augment: Augment = Augment()
-    size: int | None = None
+    size: int | tuple[int, int, int] | None = None
+    spacing_mm: tuple[float, float, float] | None = None
+    uneven: Literal["refuse", "resample"] = "refuse"
+    inflate: Literal["mean", "center"] = "mean"
     window: Literal["header", "percentile"] | tuple[float, float] = "header"
     batch: int = 32
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"

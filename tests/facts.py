@@ -37,6 +37,12 @@ FACTS = {
     "mobilenet_v2": (3504872, (16, 24, 32, 96, 1280), None, None),
     "mobilenet_v2_035": (1677128, (8, 8, 16, 32, 1280), None, None),
     "mobilenet_v2_tiny": (38984, (8, 8, 32), 1.513, 0.99913),
+    "multiview3d": (1119874, (16, 32, 64), None, None),
+    "multiview3d_inception": (1077018, (16, 32, 64), None, None),
+    "multiview3d_inception_resnet": (1077874, (16, 32, 64), None, None),
+    "multiview3d_inception_resnet_tiny": (33842, (8, 16), 4.93503, 4.21344),
+    "multiview3d_inception_tiny": (33426, (8, 16), 1.08791, 2.33571),
+    "multiview3d_tiny": (12648, (4, 6), 1.7292, 0.25004),
     "resnet101": (44549160, (64, 256, 512, 1024, 2048), None, None),
     "resnet152": (60192808, (64, 256, 512, 1024, 2048), None, None),
     "resnet18": (11689512, (64, 64, 128, 256, 512), None, None),
@@ -64,6 +70,7 @@ FACTS = {
 # Strides of the features, where they are not 2, 4, 8, … as far as there are features.
 STRIDES = {
     **dict.fromkeys(("vgg_tiny", "kooi_tiny", "liver_tiny", "liver_fibrosis_tiny"), (1, 2, 4)),
+    **dict.fromkeys(("multiview3d_tiny", "multiview3d_inception_tiny", "multiview3d_inception_resnet_tiny"), (1, 2)),
     "ild_tiny": (1,),
     "zfnet_tiny": (2, 8, 16),
 }

@@ -10,12 +10,13 @@ import pytest
 from radzoo.data import read_index
 from radzoo.data.sources import from_phantoms
 from radzoo.errors import BadInput
-from radzoo.images import phantoms, read
+from radzoo.images import phantoms, read, volumes
 from radzoo.images.phantoms import (
     brain_mr,
     findings,
     hand,
     hand_bones,
+    hippocampus,
     liver_ct,
     liver_mr,
     lung_texture,
@@ -103,11 +104,33 @@ def test_hounsfield_units_are_stored_as_they_are(tmp_path):
     assert header.Modality == "CT" and header.PixelSpacing == [0.7, 0.7]
 
 
-@pytest.mark.parametrize("kind", [*VALUES, "pneumonia"])
+def test_hippocampi_are_volumes_of_known_millilitres(tmp_path):
+    """The tube in a crop without noise has the volume that the index says, and the crop's size says nothing of it."""
+    index = phantoms.write(tmp_path / "set", "hippocampus", patients=5, seed=2, size=48)
+    rows = table(index)
+    assert list(rows[0]) == ["file", "patient_id", "scanner", "volume_ml", "synthetic"] and len(rows) == 5
+    assert len({row["volume_ml"] for row in rows}) == 5
+    for row in rows:
+        found = volumes.read(index.parent / row["file"])
+        assert found.spacing_mm == (1, 1, 1) and found.values.dtype == "int16"
+        assert found.positions([(np.array(found.values.shape) - 1) / 2]) == pytest.approx(np.zeros((1, 3)), abs=1e-6)
+    again = phantoms.write(tmp_path / "again", "hippocampus", patients=5, seed=2, size=48)
+    assert digest(again.parent) == digest(index.parent)
+    drawn = [hippocampus.crop(rng(seed), 56) for seed in range(200)]
+    millilitres, sizes = np.array([ml for _, ml, _ in drawn]), [values.size for values, _, _ in drawn]
+    assert 2.9 < millilitres.mean() < 3.5 and 0.35 < millilitres.std() < 0.55
+    assert abs(np.corrcoef(millilitres, sizes)[0, 1]) < 0.2
+    z, y, x = np.indices((40, 40, 40)).astype("float32") - 19.5
+    inside = hippocampus.tube(rng(1), z, y, x, 56)
+    finer = np.indices((120, 120, 120)).astype("float32") / 3 - 19.5 - 1 / 3
+    assert inside.sum() == pytest.approx(hippocampus.tube(rng(1), *finer, 56).sum() / 27, rel=0.03)
+
+
+@pytest.mark.parametrize("kind", [*VALUES, "pneumonia", "hippocampus"])
 def test_a_recipe_finds_its_columns(kind, tmp_path, monkeypatch):
     monkeypatch.setenv("RADZOO_CACHE", str(tmp_path))
     monkeypatch.setitem(phantoms.SETS, kind, {"kind": kind, "patients": 12, "size": 48})
-    task = "regression" if kind in ("hand", "liver_mr") else "auto"
+    task = "regression" if kind in ("hand", "liver_mr", "hippocampus") else "auto"
     index = read_index(Data(index=f"phantom:{kind}", label=phantoms.KINDS[kind].label, image="picture"), task)
     assert index.synthetic and len(index.labels) == len(index.table) >= 12
     assert not any("instead" in note for note in index.notes)

@@ -24,6 +24,7 @@ TINY = {  # networks with the same parts and the same end
     "resnet34": "resnet_tiny", "caffenet": "alexnet_tiny", "densenet121": "densenet_tiny",
     "alexnet_owt": "alexnet_owt_tiny", "googlenet_bn": "googlenet_bn_tiny", "liver_fibrosis_cnn": "liver_fibrosis_tiny",
     "liver_mass_cnn": "liver_tiny", "ild_cnn": "ild_tiny", "tcnn3": "tcnn_tiny", "kooi_cnn": "kooi_tiny",
+    "squeezenet": "squeezenet_tiny",
 }  # fmt: skip
 PATIENTS = {"chest": 60, "liver_ct": 40, "lung_texture": 60, "pneumonia": 60, "mammogram": 40}  # 24 of other kinds
 
@@ -115,7 +116,8 @@ def test_the_networks_of_a_recipe_can_be_built(name, sets, real_weights):
     channels = len(recipe.data.image) if recipe.channels == "phases" else 1
     task = recipe.task if recipe.task != "auto" else "binary"
     for model in recipe.models:
-        size = (recipe.size,) * 2 if recipe.size else registry.describe(model).input[:2]
+        size = recipe.size or registry.describe(model).input[:2]
+        size = (size,) * 2 if isinstance(size, int) else size
         made = radzoo.create_model(
             model, (*size, channels), classes=classes, task=task, head=recipe.head, weights=recipe.weights,
             channels=recipe.channels, dropout=recipe.dropout, covariates=covariates,
@@ -125,17 +127,19 @@ def test_the_networks_of_a_recipe_can_be_built(name, sets, real_weights):
 
 
 def tiny(recipe: radzoo.Recipe, sets, out: Path) -> radzoo.Recipe:
-    """The recipe on a few phantoms of 48 pixels, with tiny networks, one epoch a phase and no folds (their predictions
-    come from networks that are not kept); all else is its own."""
+    """The recipe on a few phantoms, 48 pixels a side, with tiny networks, one epoch a phase and no folds (whose models
+    are not kept); all else is its own."""
     kind, index = kind_of(recipe), sets(kind_of(recipe), PATIENTS.get(kind_of(recipe), 24))
-    data = dataclasses.replace(data_of(recipe, index), split=recipe.data.split or (0.6, 0.2, 0.2))
+    split = (0.6, 0.2, 0.2) if isinstance(recipe.data.split, int | None) else recipe.data.split
+    data = dataclasses.replace(data_of(recipe, index), split=split)
+    flat = 32 if kind == "lung_texture" else 48
     phases = [
         dataclasses.replace(phase, epochs=1, warmup=min(phase.warmup, 0.5), freeze_below=phase.freeze_below and "head")
         for phase in (*recipe.phases, recipe.scratch)
     ]
     return dataclasses.replace(
         recipe, models=tuple(dict.fromkeys(TINY[model] for model in recipe.models)), data=data,
-        size=32 if kind == "lung_texture" else 48, phases=tuple(phases[:-1]), scratch=phases[-1],
+        size=(32, 48, 32) if isinstance(recipe.size, tuple) else flat, phases=tuple(phases[:-1]), scratch=phases[-1],
         batch=16, bootstrap=100, out=str(out),
     )  # fmt: skip
 

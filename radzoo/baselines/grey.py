@@ -14,9 +14,10 @@ def grey_levels(image: np.ndarray) -> np.ndarray:
 
     Per channel: mean, standard deviation, skewness, seven percentiles, the shares of black and of white; then mean and
     standard deviation of the four borders and of the four corners, where collimation, padding and burnt-in marks are.
+    The rim of a volume is that of its mean along z.
 
     Args:
-        image: float32 `(h, w, channels)` in 0..1, as a network sees it before normalisation.
+        image: float32 `(h, w, channels)` or `(z, y, x, channels)` in 0..1, as a network sees it before normalisation.
     Returns:
         float32 `(28 * channels,)`.
     """
@@ -31,6 +32,7 @@ def _histogram(plane: np.ndarray) -> list[float]:
 
 
 def _rim(plane: np.ndarray) -> list[float]:
+    plane = plane if plane.ndim == 2 else plane.mean(0, dtype=float)
     height, width = (max(1, side // BORDER) for side in plane.shape)
     borders = plane[:height], plane[-height:], plane[:, :width], plane[:, -width:]
     height, width = (max(1, side // CORNER) for side in plane.shape)

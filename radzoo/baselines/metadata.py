@@ -31,6 +31,7 @@ FREQUENT = 5  # training images that a word or value needs to become a feature o
 WORDS = 200  # features of one column at most, the most frequent first
 NUMERIC = 0.9  # part of the cells that must be numbers for a column to count as one of numbers
 BINS = 5
+SIDES = ("depth", "height", "width")
 
 
 def metadata_columns(columns: Iterable[str], metadata: tuple[str, ...] | None, taken: set[str]) -> list[str]:
@@ -73,7 +74,7 @@ def clues(
         patients: ids as in the index; None where every image was made a patient of its own.
         paths: of the image files; None for arrays, whose places mean nothing.
         folder: of the index: what stands above it is the user's machine and no clue.
-        sizes: `(n, 2)` height and width of the images in their files, in pixels.
+        sizes: `(n, 2)` height and width of the images in their files, in pixels, or `(n, 3)` of volumes `(z, y, x)`.
     """
     table = cells.astype(str).reset_index(drop=True)
     if patients is not None:
@@ -89,7 +90,9 @@ def clues(
         table["file: first number"] = [found[0] for found in numbers]
         table["file: last number"] = [found[-1] for found in numbers]
     if sizes is not None:
-        table["image: height"], table["image: width"] = np.asarray(sizes).T.astype(str)
+        columns = np.asarray(sizes).T.astype(str)
+        for name, side in zip(SIDES[-len(columns) :], columns, strict=True):
+            table[f"image: {name}"] = side
     return table
 
 

@@ -15,7 +15,7 @@ from radzoo.errors import BadInput
 
 COUNTED = (
     "label", "split", "modality", "view", "laterality", "presentation_intent", "secondary_capture", "burnt_in",
-    "photometric", "body_part",
+    "photometric", "body_part", "spacing_mm", "odd",
 )  # fmt: skip
 SHOWN = 12  # values of a column in the summary
 
@@ -25,8 +25,11 @@ def index(
     out: Path,
     left_out: Path | None = None,
     label: Literal["folder", "none"] | None = None,
+    series: bool = False,
 ):
     """Writes an index of the images in a folder: classes from its sub-folders, the rest from DICOM headers.
+
+    With --series a row is a volume: a DICOM series, a multi-frame object, or a NIfTI or NRRD file.
 
     Patients and studies appear as keys, made with a secret of this machine (RADZOO_SECRET, ~/.config/radzoo/secret).
 
@@ -36,8 +39,10 @@ def index(
         left_out: CSV of the files that are left out, with the reason; default is OUT with `_left_out` in its name.
         label: `folder` takes the first sub-folders as classes, `none` does not; by default they are taken where at
             least two of them hold images, and none of them the images of one patient only.
+        series: one row per volume instead of one per image.
     """
     from radzoo.data import kinds
+    from radzoo.data.series import survey_series
     from radzoo.data.survey import survey
 
     left_out = left_out or out.with_name(f"{out.stem}_left_out{out.suffix}")
@@ -45,11 +50,14 @@ def index(
         raise BadInput(f"--out and --left-out both are {out}: name two files")
     for path in (out, left_out):
         check_new(path)
-    found = survey(folder, label=label)
+    if series and label is not None:
+        raise BadInput("--label came with --series, which knows no labels: leave it out, and add a column")
+    found = survey_series(folder) if series else survey(folder, label=label)
     if len(found.left_out):
         write(left_out, _relative(found.left_out, left_out).to_csv(index=False))
     write(out, _relative(found.table, out).to_csv(index=False))
-    print("\n".join([*_summary(found, out, left_out), "", *_next(found.table, out, kinds)]))
+    going_on = _volumes_next(out) if series else _next(found.table, out, kinds)
+    print("\n".join([*_summary(found, out, left_out), "", *going_on]))
 
 
 def _relative(table, path: Path):
@@ -63,7 +71,7 @@ def _summary(found, out: Path, left_out: Path) -> list[str]:
     whose = (
         f" of {table['patient'].nunique()} patients in {table['study'].nunique()} studies" if "patient" in table else ""
     )
-    lines = [f"{len(table)} images{whose}: {out}"]
+    lines = [f"{len(table)} {'volumes' if 'shape' in table else 'images'}{whose}: {out}"]
     for name in COUNTED:
         if name in table and (table[name] != "").any():
             counts = Counter(value or "(empty)" for value in table[name]).most_common()
@@ -75,6 +83,14 @@ def _summary(found, out: Path, left_out: Path) -> list[str]:
         reasons = Counter(reason.partition(":")[0] for reason in found.left_out["reason"])
         lines += [f"  {count:>6}  {reason}" for reason, count in reasons.most_common()]
     return lines
+
+
+def _volumes_next(out: Path) -> list[str]:
+    return [
+        "There is no label yet: add a column to the index.",
+        f"Go on with: radzoo run hippocampus_volume --data.index {out} --data.image file --data.label COLUMN "
+        "--data.patient patient --size Z Y X --spacing_mm Z Y X",
+    ]
 
 
 def _next(table, out: Path, kinds) -> list[str]:

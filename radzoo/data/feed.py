@@ -8,7 +8,7 @@ from dataclasses import asdict
 import numpy as np
 
 from radzoo.data.store import Store
-from radzoo.images.augment import augment as change
+from radzoo.images.augment import changed
 from radzoo.recipe import Augment
 
 WORKERS = 2  # batches that are made at the same time
@@ -39,7 +39,7 @@ def batches(
         beside: covariates `(n, c)`; a batch then holds `((images, covariates), labels)`.
         outputs: of the network; each of several is given the labels.
     Returns:
-        `tf.data.Dataset` of float32 `(images, labels)`: `(batch, h, w, channels)` normalised for the network, and
+        `tf.data.Dataset` of float32 `(images, labels)`: `(batch, *spatial, channels)` normalised for the network, and
         `(batch, k)`.
     """
     import tensorflow as tf
@@ -100,4 +100,4 @@ def _image(store: Store, key: str, augment: Augment | None, seed: int, epoch: in
     image = store[key]
     if augment is None:
         return image
-    return change(image, np.random.default_rng((seed, epoch, int(key, 16))), **asdict(augment))
+    return changed(image, np.random.default_rng((seed, epoch, int(key, 16))), **asdict(augment))

@@ -62,7 +62,7 @@ def describe(path: str | os.PathLike, keys: Keys, digest) -> Header:
     """
     with header.quiet():
         try:
-            dataset, pixels = _read(path)
+            dataset, pixels = read_header(path)
             found = _check(dataset, pixels, os.stat(path).st_size)
             study, patient = _text(dataset, "StudyInstanceUID"), _text(dataset, "PatientID")
             study_key = keys("study", study) if study else keys("study of a file", digest())
@@ -75,6 +75,19 @@ def describe(path: str | os.PathLike, keys: Keys, digest) -> Header:
             if isinstance(error, OSError) and error.errno:  # the file system's, not pydicom's
                 raise
             raise BadInput(f"the DICOM header is damaged ({type(error).__name__})") from None
+
+
+def series_columns(dataset, keys: Keys) -> dict[str, str]:
+    """What an index says of a series, from the header of one of its files; call it within `header.quiet`."""
+    patient, study = _text(dataset, "PatientID"), _text(dataset, "StudyInstanceUID")
+    return {
+        "patient": keys("patient", _text(dataset, "IssuerOfPatientID"), patient) if patient else "",
+        "study": keys("study", study) if study else "",
+        "modality": _code(dataset, "Modality"),
+        "manufacturer": _text(dataset, "Manufacturer")[:64],
+        "model": _text(dataset, "ManufacturerModelName")[:64],
+        "body_part": _code(dataset, "BodyPartExamined"),
+    }
 
 
 def _columns(dataset, found: Layout) -> dict[str, str]:
@@ -99,7 +112,7 @@ def _columns(dataset, found: Layout) -> dict[str, str]:
     }
 
 
-def _read(path) -> tuple[pydicom.Dataset, tuple[int, int | None] | None]:
+def read_header(path) -> tuple[pydicom.Dataset, tuple[int, int | None] | None]:
     """The header, with an empty element for pixels; and the pixels' length and their place in the file, if any."""
     found = []
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from radzoo.atomic import whole
 from radzoo.errors import BadInput
-from radzoo.images import arrays, read
+from radzoo.images import arrays, volumes
 from radzoo.images.input import Input
-from radzoo.images.paths import ARRAY, file_of, separated, shown
+from radzoo.images.paths import ARRAY, VOLUME, file_of, separated, series_of, shown
 
 FORMAT = 3  # counts up when the same file would be decoded to other pixels
 WHITE = 65535
@@ -50,6 +50,8 @@ class Store:
 
     def __init__(self, spec: Input, folder: Path | None = None):
         transform = {"format": FORMAT, "shape": spec.shape, "window": spec.window, "modality": spec.modality}
+        if spec.volume:
+            transform |= {"spacing_mm": spec.spacing_mm, "uneven": spec.uneven}
         if spec.files > 1:
             transform |= {"files": spec.files, "mosaic": spec.mosaic}
         name = hashlib.sha256(json.dumps(transform, sort_keys=True).encode()).hexdigest()[:16]
@@ -65,7 +67,7 @@ class Store:
         from tqdm import tqdm
 
         paths = [os.fspath(path) for path in paths]
-        _check_files(paths)
+        _check_files(paths, folders=self.spec.volume)
         keys, bad = [], []
         pool = ThreadPoolExecutor(THREADS)
         try:
@@ -92,12 +94,12 @@ class Store:
         return [hashlib.sha256(self._values(key).tobytes()).hexdigest() for key in keys]
 
     def __getitem__(self, key: str) -> np.ndarray:
-        """The image float32 `(h, w, channels)` in 0..1."""
+        """The image or volume, float32 in 0..1, of the shape that the weights expect."""
         return self._values(key).astype("float32") / np.float32(WHITE)
 
     def facts(self, key: str) -> dict:
-        """`modality`, `spacing_mm`, `spacing_source`, `burnt_in`, `applied` (as `Pixels`), `size` `[h, w]`, and
-        `content`, a hash of the decoded pixels before they are fitted to a network.
+        """`modality`, `spacing_mm`, `spacing_source`, `burnt_in`, `applied` (as `Pixels`), `size` `[h, w]` or `[z, y,
+        x]`, and `content`, a hash of what was decoded before it is fitted to a network.
 
         Of several images that make one input these are the facts of the first, but `applied` is that of all, and
         `burnt_in` of the first that has one."""
@@ -117,20 +119,19 @@ class Store:
         return self.folder / key[:2] / f"{key}.npy"
 
     def _add(self, path: str) -> str:
-        files, key = separated(path), image_digest(path)
+        key = image_digest(path)
         if not self._path(key).exists():
-            images = [read(file, window=self.spec.window) for file in files]
+            images = self.spec.opened(path)
             self._write(key, self.spec.fit(*images), images)
         return key
 
     def _write(self, key: str, image: np.ndarray, images) -> None:
         path = self._path(key)
-        facts = {name: getattr(images[0], name) for name in FACTS} | {"size": images[0].values.shape[:2]}
+        facts = {name: getattr(images[0], name, None) for name in FACTS} | {"size": images[0].size}
         if len(images) > 1:
             facts["applied"] = [f"{i}: {step}" for i, each in enumerate(images, start=1) for step in each.applied]
-            facts["burnt_in"] = next((each.burnt_in for each in images if each.burnt_in), None)
-        pixels = b"".join(np.round(each.values * WHITE).astype("uint16").tobytes() for each in images)
-        facts["content"] = hashlib.sha256(pixels).hexdigest()
+            facts["burnt_in"] = next((text for each in images if (text := getattr(each, "burnt_in", None))), None)
+        facts["content"] = hashlib.sha256(b"".join(each.content() for each in images)).hexdigest()
         content = io.BytesIO()  # written by Python, which reports a full disk; ndarray.tofile may not
         np.save(content, np.round(image * WHITE).astype("<u2"))
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,16 +142,26 @@ class Store:
 
 
 def _digest(path: str) -> str:
-    """The sha256 of a file, or of one image of an array file."""
-    match = ARRAY.fullmatch(path)
-    if not match:
-        try:
-            with open(path, "rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise BadInput(f"cannot be read: {error.strerror}") from None
-    values, _ = arrays.read(match[1], match[2])
-    return hashlib.sha256(f"{values.shape}".encode() + values.tobytes()).hexdigest()
+    """The sha256 of a file, of one image of an array file, or of the files of a folder whatever their names."""
+    array, several = ARRAY.fullmatch(path), VOLUME.fullmatch(path)
+    if array:
+        values, _ = arrays.read(array[1], array[2])
+        return hashlib.sha256(f"{values.shape}".encode() + values.tobytes()).hexdigest()
+    try:
+        if several:
+            return hashlib.sha256(f"{_sha256(several[1])}#{int(several[2])}".encode()).hexdigest()
+        series = series_of(path)
+        if series or os.path.isdir(path):
+            files = volumes.files(*series.groups()) if series else volumes.files(path)
+            return hashlib.sha256("\n".join(sorted(map(_sha256, files))).encode()).hexdigest()
+        return _sha256(path)
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror}") from None
+
+
+def _sha256(file: str) -> str:
+    with open(file, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def image_digest(path: str) -> str:
@@ -159,9 +170,9 @@ def image_digest(path: str) -> str:
     return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
-def _check_files(paths: list[str]) -> None:
+def _check_files(paths: list[str], folders: bool) -> None:
     files = [file_of(file) for path in paths for file in separated(path)]
-    exist = {file: os.path.isfile(file) for file in set(files)}
+    exist = {file: os.path.isfile(file) or (folders and os.path.isdir(file)) for file in set(files)}
     missing = [file for file in files if not exist[file]]
     if missing:
         raise BadInput(

@@ -52,7 +52,7 @@ def survey(folder: str | os.PathLike, *, label: str | None = None, progress: boo
     folder = os.path.abspath(Path(folder).expanduser())
     if not os.path.isdir(folder):
         raise BadInput(f"{folder} is no folder: expected one with images in it")
-    files, left_out = _walk(folder)
+    files, left_out = walk(folder)
     images = _looked_at(files, left_out, progress)
     images = sorted(images, key=lambda image: image["file"])
     about_labels: list[str] = []
@@ -64,16 +64,16 @@ def survey(folder: str | os.PathLike, *, label: str | None = None, progress: boo
     table = pd.DataFrame([{k: v for k, v in image.items() if k[0] != "_"} for image in images], dtype=str).fillna("")
     first = [name for name in ("file", "patient", "study", "split", "label") if name in table]
     table = table[first + [name for name in table if name not in first]]
-    shown = sorted((_printable(path), _printable(reason)) for path, reason in left_out)
+    shown = sorted((printable(path), printable(reason)) for path, reason in left_out)
     return Survey(table, pd.DataFrame(shown, columns=["file", "reason"], dtype=str), (*_notes(images), *about_labels))
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """A name that is not Unicode, as far as it goes."""
     return os.fsencode(text).decode("utf-8", "replace")
 
 
-def _walk(folder: str) -> tuple[list[str], list[tuple[str, str]]]:
+def walk(folder: str) -> tuple[list[str], list[tuple[str, str]]]:
     """All files, and `(path, reason)` of folders not entered. Links come last, and nothing is entered twice."""
     files, left_out, seen, queue = [], [], set(), [folder]
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from radzoo.images.augment3d import augment_volume
 from radzoo.images.geometry import warp
 
 # One number each per image, uniform in -1..1. New ones go to the end: a seed keeps what it drew before.
@@ -23,6 +24,11 @@ SIDES = {
     *("seite", "seitenlokalisation", "gauche", "droite", "izquierda", "derecha"),
     *("situs", "dextrocardia", "dextrocardie", "dextrokardie", "dextroposition", "levocardia", "heterotaxy"),
 }
+
+
+def changed(image: np.ndarray, generator: np.random.Generator, **options) -> np.ndarray:
+    """One image `(h, w, channels)` or volume `(z, y, x, channels)`, changed as `augment` or `augment_volume` do."""
+    return (augment if image.ndim == 3 else augment_volume)(image, generator, **options)
 
 
 def augment(

@@ -11,6 +11,7 @@ from radzoo.errors import BadInput
 from radzoo.images.geometry import letterbox
 from radzoo.images.paths import joined, separated
 from radzoo.images.pixels import Pixels
+from radzoo.images.volumes.volume import Volume
 
 GREY_TOLERANCE = 12 / 255  # mean distance of the colours from their grey: JPEG noise and figure ink stay below it
 
@@ -25,8 +26,11 @@ class Input:
     The channels may also be several windows of one image (`window`), or several images (`files`), such as contrast
     phases or neighbouring slices: each image is grey, has its own file, and goes the same way; all have one size.
 
+    A volume goes the same way in millimetres: it is turned to one orientation, resampled to `spacing_mm` and cut or
+    padded about its middle, or scaled into `shape`; windows and percentiles make it 0..1.
+
     Attributes:
-        shape: `(h, w, channels)`.
+        shape: `(h, w, channels)`, or `(z, y, x, channels)` of a volume.
         scale: the value of white before `mean` and `std`: 1 or 255.
         mean, std: one number, or one per channel in the order of the network's channels.
         order: `"rgb"` or `"bgr"` (Caffe).
@@ -35,6 +39,8 @@ class Input:
         modality: the DICOM modalities that are accepted; empty for any.
         files: images that make one input.
         mosaic: several images stand side by side as one wide grey image; otherwise they are the channels.
+        spacing_mm: `(z, y, x)` that volumes are resampled to; None scales each into `shape`.
+        uneven: what becomes of tilted or unevenly spaced DICOM planes: `"refuse"`, or `"resample"` to a straight grid.
     """
 
     shape: tuple[int, ...]
@@ -46,10 +52,18 @@ class Input:
     modality: tuple[str, ...] = ()
     files: int = 1
     mosaic: bool = False
+    spacing_mm: tuple[float, float, float] | None = None
+    uneven: str = "refuse"
 
     def __post_init__(self):
-        if len(self.shape) < 3:
-            raise BadInput(f"an input of shape {tuple(self.shape)} came, expected (h, w, channels)")
+        if len(self.shape) not in (3, 4):
+            raise BadInput(
+                f"an input of shape {tuple(self.shape)} came, expected (h, w, channels) or (z, y, x, channels)"
+            )
+        if self.volume and (self.mosaic or (self.shape[-1] != 1 and not self._stacked and not self.windows)):
+            raise BadInput("a volume is grey, or has several windows or files as channels: no colours and no mosaic")
+        if self.spacing_mm is not None and not self.volume:
+            raise BadInput(f"spacing_mm {self.spacing_mm} came for the flat input {self.shape}: it is for volumes")
         if isinstance(self.window, tuple | list) and not self.window:
             raise BadInput("an empty window came, expected (center, width), several of them, 'header' or 'percentile'")
         if self.mosaic and self.files == 1:
@@ -60,6 +74,11 @@ class Input:
             raise BadInput(f"{made} {what} make {made} channels, the input {self.shape} has {number}: make them agree")
         if self.windows and self.files > 1:
             raise BadInput(f"{len(self.windows)} windows came for {self.files} images: windows are for one image")
+
+    @property
+    def volume(self) -> bool:
+        """Whether the input is a volume and not an image."""
+        return len(self.shape) == 4
 
     @property
     def photometric(self) -> str:
@@ -96,12 +115,20 @@ class Input:
         Args:
             path: as in an index; `paths.joined` where several files make one input.
         """
+        return self.fit(*self.opened(path))
+
+    def opened(self, path: str | os.PathLike) -> list[Pixels | Volume]:
+        """The decoded images or volumes of a path, as many as `files` says."""
+        if self.volume:
+            from radzoo.images import volumes
+
+            return [volumes.read(file, uneven=self.uneven) for file in separated(path)]
         from radzoo.images import read
 
-        return self.fit(*(read(file, window=self.window) for file in separated(path)))
+        return [read(file, window=self.window) for file in separated(path)]
 
-    def fit(self, *images: Pixels) -> np.ndarray:
-        """Checks images against this input and scales them into `shape`: float32 `(h, w, channels)` in 0..1.
+    def fit(self, *images: Pixels | Volume) -> np.ndarray:
+        """Checks images against this input and scales them into `shape`: float32 `(*shape, channels)` in 0..1.
 
         Args:
             images: as many as `files` says.
@@ -109,6 +136,8 @@ class Input:
         if len(images) != self.files:
             came = f"{len(images)} image{'s' if len(images) > 1 else ''}"
             raise BadInput(f"{came} came, expected {self.files} for one input: name as many as there are image columns")
+        if self.volume:
+            return self._fit_volumes(images)
         for pixels in images:
             self._check(pixels)
         if self.windows:
@@ -125,12 +154,22 @@ class Input:
             values = _channels(np.concatenate(values, axis=1), self.shape[-1])
         return letterbox(values, self.shape[:2])
 
-    def _check(self, pixels: Pixels) -> None:
-        if self.modality and pixels.modality and pixels.modality not in self.modality:
+    def _fit_volumes(self, volumes) -> np.ndarray:
+        from radzoo.images.volumes.fitted import fitted
+
+        for volume in volumes:
+            self._check_modality(volume)
+        return fitted(volumes, self.shape[:-1], self.window, self.spacing_mm)
+
+    def _check_modality(self, image: Pixels | Volume) -> None:
+        if self.modality and image.modality and image.modality not in self.modality:
             raise BadInput(
-                f"the image is {pixels.modality}, these weights expect {' or '.join(self.modality)}: "
+                f"the image is {image.modality}, these weights expect {' or '.join(self.modality)}: "
                 "use weights made for this modality"
             )
+
+    def _check(self, pixels: Pixels) -> None:
+        self._check_modality(pixels)
         values = pixels.values
         if not np.isfinite(values).all():
             raise BadInput("the image holds NaN or infinite values: repair or leave out this image")
@@ -145,7 +184,8 @@ class Input:
         return (image * np.float32(self.scale) - mean) / std
 
     def __call__(self, *images: str | os.PathLike | Pixels | np.ndarray) -> np.ndarray:
-        """Files, `Pixels`, or arrays (uint8, uint16, or float in 0..1), `files` of a kind, as the float32 input."""
+        """Files, `Pixels`, `Volume`, or arrays (of images: uint8, uint16, or float in 0..1), `files` of a kind, as the
+        float32 input."""
         if isinstance(images[0], str | os.PathLike):
             return self.normalise(self.read(joined(images) if len(images) > 1 else images[0]))
         each = (Pixels(_unit_range(image)) if isinstance(image, np.ndarray) else image for image in images)

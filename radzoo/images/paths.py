@@ -1,4 +1,4 @@
-"""Where images lie: a file, a place in an array file, or several of them that make one input."""
+"""Where images lie: a file, a place in a file of several, the folder of a series, or several that make one input."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import re
 from radzoo.errors import BadInput
 
 BREAK = "\n"  # between the files of one row; what ends a line of an index stands in no path
+VOLUME = re.compile(r"(.+\.(?:nii|nii\.gz|hdr|img|mgh|mgz))#(\d+)", re.IGNORECASE | re.DOTALL)  # FILE.nii.gz#3
+SERIES = re.compile(r"(.+)#([0-9a-f]{12})", re.DOTALL)  # FOLDER#KEY, one series of several in a folder
 ARRAY = re.compile(r"(.+\.np[yz])#(.+)", re.IGNORECASE | re.DOTALL)  # FILE.npz#train_images/17
 
 
@@ -34,10 +36,16 @@ def shown(path: str | os.PathLike) -> str:
 
 
 def file_of(path: str) -> str:
-    """The file of `FILE.npz#train_images/17`, or the path itself."""
+    """The file of `FILE.npz#train_images/17` or `FILE.nii.gz#3`, or the path itself."""
     return _parts(path)[0]
 
 
+def series_of(path: str) -> re.Match | None:
+    """`FOLDER#KEY` as folder and key; None where that is no folder."""
+    match = SERIES.fullmatch(path)
+    return match if match and os.path.isdir(match[1]) and not os.path.exists(path) else None
+
+
 def _parts(path: str) -> tuple[str, str]:
-    match = ARRAY.fullmatch(path)
+    match = ARRAY.fullmatch(path) or VOLUME.fullmatch(path) or series_of(path)
     return (match[1], f"#{match[2]}") if match else (path, "")

@@ -31,3 +31,12 @@ class Pixels:
     @property
     def photometric(self) -> str:
         return "RGB" if self.values.ndim == 3 else "MONOCHROME2"
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.values.shape[:2]
+
+    def content(self) -> bytes:
+        """What the image shows, rounded to 16 bits: equal for files that decode to the same."""
+        return np.round(self.values * 65535).astype("uint16").tobytes()

@@ -9,6 +9,7 @@ from radzoo.metrics.comparison import compare, holm
 from radzoo.metrics.curves import auc, average_precision, roc_band
 from radzoo.metrics.cuts import grade_names, grades, monotone
 from radzoo.metrics.evaluation import evaluate
+from radzoo.metrics.froc import evaluate_froc, hits
 from radzoo.metrics.ordinal import evaluate_ordinal
 from radzoo.metrics.regression import compare_regression, evaluate_regression
 from radzoo.metrics.resampling import cluster_bootstrap
@@ -26,10 +27,12 @@ __all__ = [
     "compare",
     "compare_regression",
     "evaluate",
+    "evaluate_froc",
     "evaluate_ordinal",
     "evaluate_regression",
     "grade_names",
     "grades",
+    "hits",
     "holm",
     "monotone",
     "pool_units",

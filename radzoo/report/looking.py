@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from radzoo.images.volumes.shown import arranged
+
 NOT_LINEAR = "its answer is no weighted sum of the features, so that no map belongs to it"
 
 
@@ -19,14 +21,16 @@ class Explained:
     Attributes:
         kind: `Grad-CAM` or `Class activation map`, and of which member of an ensemble.
         reason: why there are no maps; empty where there are.
-        maps: `(rows, outputs) -> (n, h, w)`, one index row and one output for each map, at the size of the features.
+        maps: `(rows, outputs) -> (n, *spatial)`, one index row and one output for each, at the size of the features.
         size: `(h, w)` of the network's image, over which a map is laid.
+        flat: from the map of a volume to that of the picture which stands for the volume; None for flat images.
     """
 
     kind: str = ""
     reason: str = ""
     maps: Callable[[list[int], list[int]], np.ndarray] | None = None
     size: tuple[int, int] | None = None
+    flat: Callable[[np.ndarray], np.ndarray] | None = None
 
 
 def explained(run: Path, inputs: Callable[[list[int]], object]) -> Explained:
@@ -54,17 +58,23 @@ def explained(run: Path, inputs: Callable[[list[int]], object]) -> Explained:
     manifest = weights.read_manifest(run / "manifest.json")
     of = f" of {manifest.model}, one of the {len(members)} networks of the ensemble" if len(members) > 1 else ""
     size = tuple(manifest.input.shape[:-1])
-    if len(size) != 2:
-        return Explained(reason="a map of a volume does not fit on a flat picture")
+    over = {"size": size, "flat": _flat(manifest.input) if manifest.input.volume else None}
     if not (run / "classifier.skops").is_file():
-        return Explained("Grad-CAM" + of, maps=lambda rows, outputs: _grad_cam(run, inputs(rows), outputs), size=size)
+        return Explained("Grad-CAM" + of, maps=lambda rows, outputs: _grad_cam(run, inputs(rows), outputs), **over)
     choice = load_classifier(run / "classifier.skops")
     kernel = linear(choice.classifier)
     if kernel is None:
         return Explained(reason=f"of a {choice.detail} on fixed features, {NOT_LINEAR}")
     return Explained(
-        "Class activation map" + of, maps=lambda rows, outputs: _cam(run, inputs(rows), outputs, kernel), size=size
+        "Class activation map" + of, maps=lambda rows, outputs: _cam(run, inputs(rows), outputs, kernel), **over
     )
+
+
+def _flat(spec) -> Callable[[np.ndarray], np.ndarray]:
+    """The three planes of a map, where the picture has those of its volume."""
+    from radzoo.explain import resize
+
+    return lambda heat: arranged(resize(heat[None], spec.shape[:-1])[0], spacing_mm=spec.spacing_mm)
 
 
 def linear(classifier) -> np.ndarray | None:

@@ -48,7 +48,9 @@ def _draw(paths, cases, pictures, explained) -> list[int]:
     peaks = {output: max(m.max() for m, o in zip(found, outputs, strict=True) if o == output) for output in outputs}
     for path, case, heat in zip(paths, cases, found, strict=True):
         image = pictures(case["row"])
-        copies = round(image.shape[1] / explained.size[1] * explained.size[0] / image.shape[0])
+        heat = heat if explained.flat is None else explained.flat(heat)
+        height, width = explained.size if explained.flat is None else heat.shape
+        copies = round(image.shape[1] / width * height / image.shape[0])
         heat = np.tile(heat, (1, max(copies, 1)))  # channels that stand side by side share the map
         figures.case(path, overlay(figures.enlarged(image), heat, peak=peaks[case["output"]]))
     return list(found.shape[1:])

@@ -118,9 +118,11 @@ def network(recipe: Recipe, index: Index, model: str, spec: Input, tag: str | No
     overrides = weights.find(recipe.weights, model).overrides if recipe.weights else {}  # the baseline has them too
     if recipe.head == "paper" and "auxiliary" in inspect.signature(registry.end(model)).parameters:
         overrides = {"auxiliary": True} | overrides
+    flat = tag is not None and len(weights.find(tag, model).input.shape) == 3
     made, loaded = create_reported(
-        model, spec.shape, weights=tag, dropout=recipe.dropout, covariates=width, **arguments, **overrides
-    )
+        model, spec.shape, weights=tag, dropout=recipe.dropout, covariates=width, **arguments, **overrides,
+        inflate=recipe.inflate if spec.volume and flat else None,
+    )  # fmt: skip
     last = made.get_layer("head_logits")
     if index.task == "regression" and not (isinstance(last, keras.layers.Dense) and last.compute_dtype == "float32"):
         raise BadInput(f"the end of {model} gives no number in float32: pass --head pool (or --precision float32)")

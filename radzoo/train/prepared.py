@@ -66,9 +66,11 @@ def _spec(recipe: Recipe, model: str) -> Input:
     spec = grey.adapted_spec(
         spec, recipe.channels, windows=recipe.windows, files=len(recipe.data.image), mosaic=recipe.data.mosaic
     )
-    size = (recipe.size, recipe.size) if recipe.size else spec.shape[:-1]
+    size = recipe.size or (spec.shape[:-1] if recipe.weights else card.input[:-1])
+    size = (size, size) if isinstance(size, int) else size
     window = spec.window if recipe.window == "header" or recipe.windows else recipe.window
-    return dataclasses.replace(spec, shape=(*size, spec.shape[-1]), window=window)
+    volume = {"spacing_mm": recipe.spacing_mm, "uneven": recipe.uneven}
+    return dataclasses.replace(spec, shape=(*size, spec.shape[-1]), window=window, **volume)
 
 
 def _check_channels(recipe: Recipe) -> None:

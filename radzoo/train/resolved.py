@@ -7,6 +7,7 @@ import math
 import os
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from radzoo import registry
@@ -38,8 +39,13 @@ def resolved(recipe: Recipe, overrides: dict) -> Recipe:
         registry.describe(model)
     if recipe.batch < 1 or recipe.bootstrap < 100 or recipe.seed < 0:
         raise BadInput("batch must be at least 1, bootstrap at least 100, seed at least 0")
-    if recipe.size is not None and recipe.size < 1:
-        raise BadInput(f"size {recipe.size} came, expected the side of the square input in pixels")
+    sides = np.atleast_1d(1 if recipe.size is None else recipe.size)
+    if sides.size not in (1, 3) or sides.min() < 1:
+        raise BadInput(
+            f"size {recipe.size} came, expected the side of the square input in pixels, or z y x of a volume"
+        )
+    if recipe.spacing_mm is not None and not (isinstance(recipe.size, tuple) and min(recipe.spacing_mm) > 0):
+        raise BadInput(f"spacing_mm {recipe.spacing_mm} came: it is for volumes (--size Z Y X), in positive numbers")
     read_rule(recipe.threshold)
     _check_options(recipe)
     _check_augment(recipe.augment)

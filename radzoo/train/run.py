@@ -14,6 +14,7 @@ from radzoo.atomic import sweep
 from radzoo.data import Index, settle_threads
 from radzoo.data.split import FINAL, folds
 from radzoo.errors import BadInput
+from radzoo.images.volumes.shown import three_planes
 from radzoo.recipe import Recipe, from_json
 from radzoo.report.looking import explained
 from radzoo.train.controls import baseline_answers, keep_baselines
@@ -151,9 +152,12 @@ def _weights_and_xla(outcomes: list[Outcome]) -> dict:
 def _picture(view: View, index: Index, row: int) -> np.ndarray:
     """The network's view of the image in row `row` of the index: `(h, w)` or `(h, w, 3)` in 0..1.
 
-    Channels that are no colours (windows, contrast phases) stand side by side.
+    Channels that are no colours (windows, contrast phases) stand side by side; a volume shows three planes.
     """
     image = view.store[view.keys[_positions(index, [row])[0]]]
+    if view.spec.volume:
+        planes = [three_planes(each, spacing_mm=view.spec.spacing_mm) for each in np.moveaxis(image, -1, 0)]
+        return np.hstack(planes)
     return image if view.spec.photometric == "RGB" else np.hstack(np.moveaxis(image, -1, 0))
 
 

@@ -44,8 +44,7 @@ def images_table(index: Index, view: View) -> pd.DataFrame:
             "digest": index.table["digest"].to_numpy(),
             "content": [each["content"] for each in facts],
             "modality": [each["modality"] for each in facts],
-            "spacing_mm": ["" if each["spacing_mm"] is None else "{:g} {:g}".format(*each["spacing_mm"])
-                           for each in facts],
+            "spacing_mm": [" ".join(f"{side:g}" for side in each["spacing_mm"] or ()) for each in facts],
             "spacing_source": [each["spacing_source"] for each in facts],
             "burnt_in": [each["burnt_in"] for each in facts],
             "applied": ["; ".join(each["applied"]) for each in facts],

@@ -46,6 +46,24 @@ def grey(dataset, stored: np.ndarray, modality: str | None, choice) -> tuple[np.
     return values, steps
 
 
+def in_units(dataset, stored: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Stored values in units of the modality (HU in CT), as a plane of a volume.
+
+    Args:
+        dataset, stored: as for `grey`.
+    Returns:
+        `(h, w)`, padding at the least value of what the scanner saw, and the steps that were applied.
+    Raises:
+        BadInput: a header that makes no values, NaN.
+    """
+    padding = _padding(dataset, stored)
+    values, _, steps = _modality(dataset, stored)
+    if padding is None or not padding.any() or padding.all():
+        return values, steps
+    values = np.where(padding, values[~padding].min(), values)
+    return values, (*steps, "padding at the least value")
+
+
 def _padding(dataset, stored: np.ndarray) -> np.ndarray | None:
     """Where the scanner saw nothing: the stored values from PixelPaddingValue to PixelPaddingRangeLimit."""
     kind = {"f4": "Float", "f8": "DoubleFloat"}.get(stored.dtype.str[1:], "")

@@ -6,11 +6,13 @@
     radiograph all of it, one image
     chest_set, tuberculosis, pneumonia    sets of chest radiographs
     hand, mammogram, mammography_lesions, brain_mr, lung_texture, liver_ct, liver_mr      one file per other kind
+    hippocampus                volumes
     texture    shapes and random fields that these share
     header, plain, files       DICOM files and the index
 
 Findings are independent of one another, of anatomy and of the scanner; a patient's images share anatomy and findings.
-Only the chest is an anatomy in depth; the other kinds are flat, drawn to be learnt from and to be told from noise.
+Only the chest is an anatomy in depth; the hippocampus is a volume of simple shapes, and the other kinds are flat, drawn
+to be learnt from and to be told from noise.
 What is learnt here says nothing about patients: phantoms test software, not medicine.
 """
 
@@ -59,6 +61,7 @@ KINDS = {
     "lung_texture": Kind("lung_texture", ("pattern",)),
     "liver_ct": Kind("liver_ct", ("category",), ("plain", "arterial", "delayed")),
     "liver_mr": Kind("liver_mr", ("fibrosis",)),
+    "hippocampus": Kind("hippocampus", ("volume_ml",)),
 }
 
 # What `phantom:NAME` gives. The patients of the second set have no consolidation: it trains what the demo transfers.

@@ -1,0 +1,55 @@
+"""A volume as a network gets it: on the network's grid, in 0..1."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from radzoo.errors import BadInput
+from radzoo.images import intensity
+from radzoo.images.volumes import resample
+from radzoo.images.volumes.volume import Volume
+
+
+def fitted(volumes, shape, window, spacing_mm=None) -> np.ndarray:
+    """Volumes of one place in one patient as the channels of one array.
+
+    Args:
+        volumes: turned; those after the first are resampled onto the first.
+        shape: `(z, y, x)` of the result.
+        window: `"header"` or `"percentile"` (1 to 99 of the voxels), `(center, width)`, or several of them, which are
+            channels of the only volume. CT needs numbers.
+        spacing_mm: `(z, y, x)` that volumes are resampled to, then cut or padded about their middle; None scales them
+            into `shape` with their aspect in millimetres.
+    Returns:
+        float32 `(z, y, x, channels)` in 0..1; what lies outside of a volume is its least value.
+    Raises:
+        BadInput: CT without a window, a volume of one value.
+    """
+    several = isinstance(window[0], tuple | list)
+    first, channels = volumes[0], []
+    for volume in volumes:
+        if volume is not first:
+            volume = resample.onto(volume, first)
+        grid = resample.to_spacing(volume, spacing_mm or _isotropic(volume, shape))
+        values = resample.crop_or_pad(grid, shape).values
+        for each in window if several else (window,):
+            channels.append(_shown(values, volume, each))
+    return np.stack(channels, axis=-1)
+
+
+def _isotropic(volume: Volume, shape) -> tuple[float, float, float]:
+    """The least spacing, the same along all axes, at which the whole volume fits into `shape`."""
+    extents = np.array(volume.values.shape) * volume.spacing_mm
+    return (float((extents / np.array(shape)).max()),) * 3
+
+
+def _shown(values: np.ndarray, volume: Volume, window) -> np.ndarray:
+    """Values of the fitted volume in 0..1; percentiles are those of the whole one."""
+    if not isinstance(window, str):
+        return intensity.window(values, *window)
+    if volume.modality == "CT":
+        raise BadInput("CT needs a window that fits the question: give center and width, such as --window 40 400")
+    low, high = np.percentile(volume.values, (1, 99))
+    if low == high:
+        raise BadInput("percentiles 1 and 99 of the voxels are equal: give a window in numbers, or leave this one out")
+    return ((values - np.float32(low)) / np.float32(high - low)).clip(0, 1).astype("float32")
