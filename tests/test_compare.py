@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import radzoo
 from radzoo import metrics
 from radzoo.errors import BadInput
 from radzoo.report import comparing, reading
+from radzoo.report.compared import reach
 
 WAYS = {"A": {"finetune": 1.1}, "B": {"finetune": 0.6, "features": 0.5}, "C": {"finetune": 0.9}}
 
@@ -241,6 +243,14 @@ def test_page_needs_nothing_else_and_names_no_folder_or_patient(runs, tmp_path):
         radzoo.compare(runs, out=tmp_path / "page.html")
     with pytest.raises(BadInput, match=r"the folder .* does not exist"):
         radzoo.compare(runs, out=tmp_path / "no" / "page.html")
+
+
+@pytest.mark.parametrize(
+    "high, shown", [(0.309, "0.35"), (0.13, "0.15"), (0.02, "0.025"), (3e-4, "0.00035"), (70.2, "75")]
+)
+def test_ends_of_an_axis_are_round_numbers(high, shown):
+    found = SimpleNamespace(pairs=[{"difference": high / 2, "low": 0.0, "high": high}])
+    assert f"{reach(found):.6g}" == shown and reach(found) >= high
 
 
 def test_recipes_are_told_apart_without_their_folders(pair):
