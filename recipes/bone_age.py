@@ -2,7 +2,8 @@
 
 Radiology 287:313-322: 14,036 radiographs, a mean absolute difference of half a year to the reviewers.
 
-Expect   not measured yet
+Expect   on 360 phantoms, from scratch: mean absolute error 42 months (95 % CI 35 to 50) on 72 hands, the median 56,
+         sex alone 56, grey levels alone 35: too few hands for 23 million weights without ImageNet's; eight minutes
 
 Run      radzoo run bone_age
          radzoo run bone_age --data.index INDEX.csv --data.image file --data.label bone_age --data.covariates sex

@@ -13,9 +13,8 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
 import radzoo
-from radzoo import channels, weights
+from radzoo import channels, images, weights
 from radzoo.data import Store
-from radzoo.data import store as module
 from radzoo.data.index import read_index
 from radzoo.errors import BadInput
 from radzoo.images import Pixels, read
@@ -101,7 +100,7 @@ def test_windows_meet_the_weights_normalisation(tmp_path):
 
 def test_a_file_is_decoded_once_for_all_windows(tmp_path, monkeypatch):
     calls = []
-    monkeypatch.setattr(module, "read", lambda path, window: calls.append(window) or read(path, window))
+    monkeypatch.setattr(images, "read", lambda path, window: calls.append(window) or read(path, window))
     store = Store(channels.adapted_spec(RGB, "windows", windows=WINDOWS), tmp_path / "store")
     (key,) = store.add([ct(tmp_path / "a.dcm", slab())], progress=False)
     assert calls == [WINDOWS] and store[key].shape == (24, 24, 3)

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from radzoo import images
 from radzoo.data import Store, batches, cache_folder
-from radzoo.data import store as module
 from radzoo.errors import BadInput
 from radzoo.images import read
 from radzoo.images.input import Input
@@ -59,7 +59,7 @@ def test_reading_parses_no_python(store, tmp_path, monkeypatch):
 
 def test_decodes_once(store, tmp_path, monkeypatch):
     calls = []
-    monkeypatch.setattr(module, "read", lambda path, window: calls.append(path) or read(path, window))
+    monkeypatch.setattr(images, "read", lambda path, window: calls.append(path) or read(path, window))
     paths = write(tmp_path, ["a.png", "b.png"])
     keys = store.add(paths, progress=False)
     assert store.add(paths[::-1], progress=False) == keys[::-1]
@@ -157,7 +157,7 @@ def test_ctrl_c_keeps_what_is_decoded(store, tmp_path, monkeypatch):
 
     paths = write(tmp_path, [f"{i}.png" for i in range(9)])
     with monkeypatch.context() as patch:
-        patch.setattr(module, "read", interrupted)
+        patch.setattr(images, "read", interrupted)
         with pytest.raises(KeyboardInterrupt):
             store.add(paths, progress=False)
     assert 3 <= len(list(store.folder.rglob("*.npy"))) < 9 and not list(store.folder.rglob(".*"))

@@ -47,6 +47,8 @@ def test_channels_are_windows_or_files():
     values = np.random.default_rng(0).uniform(-1000, 1000, (8, 8, 8))
     two = spec((8, 8, 8, 2), window=((40.0, 400.0), (-600.0, 1500.0))).fit(volume(values, modality="CT"))
     np.testing.assert_allclose(two[..., 1], ((values + 600.5) / 1499 + 0.5).clip(0, 1), atol=1e-5)
+    three = spec((8, 8, 8, 3)).fit(volume(values))  # grey into a network of three channels
+    assert (three == three[..., :1]).all() and three.shape == (8, 8, 8, 3)
     other = volume(values[::-1])
     pair = spec((8, 8, 8, 2), files=2, window="percentile").fit(volume(values), other)
     np.testing.assert_array_equal(pair[..., 1], pair[::-1, ..., 0])
@@ -56,7 +58,7 @@ def test_channels_are_windows_or_files():
 
 def test_what_is_no_input_for_volumes():
     for wrong, message in (
-        ({"shape": (8, 8, 8, 3)}, "a volume is grey"),
+        ({"shape": (8, 8, 8, 1), "files": 2, "mosaic": True}, "a mosaic came of volumes"),
         ({"shape": (8, 8, 1), "spacing_mm": (1, 1, 1)}, "for the flat input"),
         ({"shape": (8, 8, 8, 8, 1)}, r"expected \(h, w, channels\) or \(z, y, x, channels\)"),
     ):

@@ -86,7 +86,6 @@ def test_fixed_features_and_inflated_weights(indexed, tmp_path, real_weights):
         ({"size": 32}, "spacing_mm .* is for volumes"),
         ({"spacing_mm": (1.0, 0.0, 1.0)}, "in positive numbers"),
         ({"size": (0, 4, 4)}, "expected the side of the square input in pixels, or z y x"),
-        ({"channels": "rgb"}, "a volume is grey"),
     ],
 )
 def test_bad_recipes(indexed, tmp_path, changes, message):

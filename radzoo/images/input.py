@@ -60,8 +60,8 @@ class Input:
             raise BadInput(
                 f"an input of shape {tuple(self.shape)} came, expected (h, w, channels) or (z, y, x, channels)"
             )
-        if self.volume and (self.mosaic or (self.shape[-1] != 1 and not self._stacked and not self.windows)):
-            raise BadInput("a volume is grey, or has several windows or files as channels: no colours and no mosaic")
+        if self.volume and self.mosaic:
+            raise BadInput("a mosaic came of volumes, which it is not for: take several files as channels")
         if self.spacing_mm is not None and not self.volume:
             raise BadInput(f"spacing_mm {self.spacing_mm} came for the flat input {self.shape}: it is for volumes")
         if isinstance(self.window, tuple | list) and not self.window:
@@ -159,7 +159,8 @@ class Input:
 
         for volume in volumes:
             self._check_modality(volume)
-        return fitted(volumes, self.shape[:-1], self.window, self.spacing_mm)
+        values = fitted(volumes, self.shape[:-1], self.window, self.spacing_mm)
+        return values if values.shape[-1] == self.shape[-1] else np.repeat(values, self.shape[-1], axis=-1)
 
     def _check_modality(self, image: Pixels | Volume) -> None:
         if self.modality and image.modality and image.modality not in self.modality:
