@@ -4,8 +4,8 @@ Scientific Data 10:41, 5,856 radiographs of children. Published on its test part
 224 px, the best AutoML .991. Pixels of 28 are enlarged, because ImageNet's kernels know structures of some pixels.
 
 Expect   on the official validation part (524 images), three seeds: mean AUC .996 and accuracy .96 fine-tuned, .988 and
-         .94 from scratch, .950 and .88 by fixed features, grey levels alone .958; 25 minutes. On 600 phantoms .89 (.81 to
-         .93) fine-tuned, .56 (.45 to .65) from scratch; three minutes
+         .94 from scratch, .950 and .88 by fixed features, grey levels alone .958; 25 minutes. On 600 phantoms .89
+         (.81 to .93) fine-tuned, .56 (.45 to .65) from scratch; three minutes
 
 Run      radzoo run pneumonia_mnist
          radzoo run pneumonia_mnist --data.index pneumoniamnist.npz --repeats 3
