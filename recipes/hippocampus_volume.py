@@ -8,7 +8,7 @@ Expect   not measured yet
 
 Run      radzoo run hippocampus_volume
          radzoo run hippocampus_volume --data.index INDEX.csv --data.image image --data.label volume_ml
-         --data.patient patient_id --weights imagenet --ways features finetune scratch
+         --data.patient patient_id --data.split 3 --weights imagenet --ways features finetune scratch
 """
 
 from radzoo import Augment, Data, Phase, Recipe
@@ -21,7 +21,9 @@ RECIPE = Recipe(
     spacing_mm=(1.0, 1.0, 1.0),
     window="percentile",
     task="regression",
-    data=Data(index="phantom:hippocampus", image="file", label="volume_ml", patient="patient_id", split=5),
+    data=Data(
+        index="phantom:hippocampus", image="file", label="volume_ml", patient="patient_id", split=(0.6, 0.2, 0.2)
+    ),
     phases=(
         Phase(epochs=5, learning_rate=1e-3, freeze_below="head"),
         Phase(epochs=40, learning_rate=2e-4, schedule="cosine", warmup=2, patience=15),

@@ -37,6 +37,10 @@ FACTS = {
     "mobilenet_v2": (3504872, (16, 24, 32, 96, 1280), None, None),
     "mobilenet_v2_035": (1677128, (8, 8, 16, 32, 1280), None, None),
     "mobilenet_v2_tiny": (38984, (8, 8, 32), 1.513, 0.99913),
+    "multistream_committee": (442242, (24, 32, 48), None, None),
+    "multistream_late": (49394, (24, 32, 48), None, None),
+    "multistream_mixed": (147606, (24, 32, 48), None, None),
+    "multistream_tiny": (5052, (4, 6), 1.70915, 2.28985),
     "multiview3d": (1119874, (16, 32, 64), None, None),
     "multiview3d_inception": (1077018, (16, 32, 64), None, None),
     "multiview3d_inception_resnet": (1077874, (16, 32, 64), None, None),
@@ -70,11 +74,18 @@ FACTS = {
 # Strides of the features, where they are not 2, 4, 8, … as far as there are features.
 STRIDES = {
     **dict.fromkeys(("vgg_tiny", "kooi_tiny", "liver_tiny", "liver_fibrosis_tiny"), (1, 2, 4)),
-    **dict.fromkeys(("multiview3d_tiny", "multiview3d_inception_tiny", "multiview3d_inception_resnet_tiny"), (1, 2)),
+    **dict.fromkeys(
+        ("multiview3d_tiny", "multiview3d_inception_tiny", "multiview3d_inception_resnet_tiny", "multistream_tiny"),
+        (1, 2),
+    ),
     "ild_tiny": (1,),
     "zfnet_tiny": (2, 8, 16),
 }
-BORDERS = {"ild_tiny": 2}  # pixels that valid convolutions cost the features, where more than 1.5
+VIEWS = ("multistream_tiny",)  # the first axis of a volume is that of views, across which nothing looks
+BORDERS = {
+    "ild_tiny": 2,
+    "multistream_tiny": 3,
+}  # pixels that valid convolutions cost the features, where more than 1.5
 
 
 def fill(model: keras.Model) -> keras.Model:

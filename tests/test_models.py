@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from facts import BORDERS, FACTS, STRIDES, count, fill, probe
+from facts import BORDERS, FACTS, STRIDES, VIEWS, count, fill, probe
 
 import radzoo
 from radzoo import registry
@@ -77,7 +77,9 @@ def test_strides(name, shape):
     """Feature maps come finest first, at strides 2, 4, 8, … or the table's (a valid stem may cost a pixel)."""
     outputs = radzoo.build(name, shape).outputs
     for stride, output in zip(strides(name), outputs, strict=True):
-        for size, full in zip(output.shape[1:-1], shape[:-1], strict=True):
+        views = int(name in VIEWS and len(shape) == 4)
+        assert output.shape[1 : 1 + views] == shape[:views]
+        for size, full in zip(output.shape[1 + views : -1], shape[views:-1], strict=True):
             assert abs(size - full / stride) <= BORDERS.get(name, 1.5)
 
 
