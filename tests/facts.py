@@ -84,7 +84,7 @@ STRIDES = {
 VIEWS = ("multistream_tiny",)  # the first axis of a volume is that of views, across which nothing looks
 BORDERS = {
     "ild_tiny": 2,
-    "multistream_tiny": 3,
+    "multistream_tiny": 4,
 }  # pixels that valid convolutions cost the features, where more than 1.5
 
 
