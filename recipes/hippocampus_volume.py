@@ -4,7 +4,10 @@ The images are those of the Decathlon's hippocampus task (Antonelli et al., Natu
 network outlines it; here it says one number. How large a crop was cut out tells something of it, too: the baseline of
 metadata knows the crop's size, and the network has to be better than that.
 
-Expect   not measured yet
+Expect   on the Decathlon's 120 volumes in 3 folds: mean absolute error .29 ml (95 % CI .26 to .33), Spearman .52,
+         fine-tuned from ImageNet; .33 from scratch, .34 by fixed features; grey levels alone .31, metadata (the crop's
+         size) .32, the median .36: not shown to be better than either; nine minutes. On 120 phantoms from scratch .38,
+         the median .37: nothing; one minute
 
 Run      radzoo run hippocampus_volume
          radzoo run hippocampus_volume --data.index INDEX.csv --data.image image --data.label volume_ml
