@@ -68,6 +68,7 @@ def test_a_run_tells_left_from_right(indexed, tmp_path):
     assert len(list((run.folder / "figures").glob("case_*_map*.jpg"))) >= 2
 
 
+@pytest.mark.slow
 def test_fixed_features_and_inflated_weights(indexed, tmp_path, real_weights):
     run = radzoo.run(
         recipe(indexed, tmp_path / "run", models=("squeezenet",), weights="imagenet", ways=("features",),
