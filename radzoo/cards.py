@@ -22,7 +22,8 @@ class Card:
     """What is known about a model before it is built.
 
     Attributes:
-        input: the image for which the paper prints the network, `(h, w, channels)`.
+        input: the image for which the paper prints the network, `(h, w, channels)`; of some `(z, y, x, channels)` or
+            `(views, h, w, channels)`.
         parameters: trainable parameters of the whole network, with that input and the head that its paper prints.
         fidelity: `"paper"`, or `"reconstruction"` where the paper's layer table could not be read.
         weights: tags of the manifests that radzoo ships for it.
@@ -34,7 +35,7 @@ class Card:
     paper: str
     year: int
     kind: str
-    input: tuple[int, int, int]
+    input: tuple[int, ...]
     parameters: int
     fidelity: str
     weights: tuple[str, ...]

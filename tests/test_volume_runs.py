@@ -1,5 +1,6 @@
 """Volumes through the command line: run, predict, resume, and what is wrong said in one line."""
 
+import json
 import re
 
 import nibabel
@@ -74,10 +75,16 @@ def test_fixed_features_and_inflated_weights(indexed, tmp_path, real_weights):
         recipe(indexed, tmp_path / "run", models=("squeezenet",), weights="imagenet", ways=("features",),
                size=(32, 32, 32), spacing_mm=None)
     )  # fmt: skip
-    row = run.metrics["rows"][0]
-    assert row["way"] == "features" and 0 <= row["test"]["auc"]["value"] <= 1
-    environment = (run.folder / "environment.json").read_text(encoding="utf-8")
-    assert "squeezenet.imagenet" in environment
+    (told,) = json.loads((run.folder / "environment.json").read_text(encoding="utf-8"))["weights"]
+    assert (
+        told["tag"] == "squeezenet.imagenet" and told["loaded"] == 25
+    )  # the biases; the 25 kernels are inflated or adapted
+    assert not any(name.startswith(("stem", "stage")) for name in told["initialised"])
+    kept = pd.read_csv(run.folder / "predictions.csv").query("split == 'test' and way == 'features'")
+    files = [indexed.parent / pd.read_csv(indexed)["volume"][row] for row in kept["row"]]
+    said = radzoo.predict(run.folder, files, progress=False)
+    np.testing.assert_allclose(said["left"], kept["left"], atol=1e-5)
+    assert said["left"].nunique() > 1
 
 
 @pytest.mark.parametrize(

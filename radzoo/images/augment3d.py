@@ -1,4 +1,4 @@
-"""Random changes of training volumes: the same options and the same draws as for images, in three dimensions."""
+"""Random changes of training volumes: the options of `augment`, in three dimensions."""
 
 from __future__ import annotations
 

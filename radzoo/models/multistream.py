@@ -37,7 +37,7 @@ from radzoo.registry import register
     },
 )
 def multistream(image, *, filters=(24, 32, 48), kernels=(5, 3, 3), groups=None, prefix=""):
-    """Streams of rectified convolutions without padding, max pooling in between (Figure 3).
+    """Streams of rectified convolutions without padding, max pooling in between.
 
     Args:
         image: `(batch, views, h, w, channels)`; or `(batch, h, w, channels)`, one view.

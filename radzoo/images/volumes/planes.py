@@ -72,14 +72,14 @@ def _plane(file: str, place: int, frame) -> Plane:
         vectors["ImagePositionPatient"],
         vectors["ImageOrientationPatient"],
         vectors["PixelSpacing"],
-        tuple(str(luts.group(frame, GROUPS.get(word, "")).get(word) or "") for word in SAME),
+        tuple(str(_holder(frame, word).get(word) or "") for word in SAME),
         _telling(frame),
     )
 
 
 def vector(frame, keyword: str) -> tuple[float, ...]:
     """A position, orientation or spacing of one frame; BadInput where it is missing or no numbers."""
-    value = luts.group(frame, GROUPS[keyword]).get(keyword)
+    value = _holder(frame, keyword).get(keyword)
     try:
         numbers = tuple(float(each) for each in value)
     except Exception:
@@ -96,3 +96,8 @@ def _telling(frame) -> tuple[str, ...]:
     for group in luts.items(frame, frames.PER_FRAME):
         own |= {each.keyword: str(each.value) for each in group.iterall() if each.keyword in TELLING}
     return tuple(own.get(word) or header.text(frame, word) for word in TELLING)
+
+
+def _holder(frame, keyword: str):
+    """Where an attribute stands: in the functional group of the frame, if there is one for it."""
+    return luts.group(frame, GROUPS[keyword]) if keyword in GROUPS else frame
