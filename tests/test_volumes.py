@@ -171,8 +171,9 @@ def test_segments_have_names_and_may_overlap(tmp_path):
         assert segment.mask.spacing_mm == (4, 3, 2) and segment.mask.origin == (10, 20, 30)
     flat = nrrd.read_segments(seg_nrrd(tmp_path / "b.seg.nrrd", liver + tumour))
     assert [int(each.mask.values.sum()) for each in flat] == [39, 1]
-    with pytest.raises(BadInput, match="Segment1 has a label or a layer that is not in the file"):
-        nrrd.read_segments(seg_nrrd(tmp_path / "c.seg.nrrd", liver, Segment1_Layer="3"))
+    for wrong in ({"Segment1_Layer": "3"}, {"Segment1_Layer": "-1"}, {"Segment1_LabelValue": "x"}):
+        with pytest.raises(BadInput, match="Segment1 has a label or a layer that is not in the file"):
+            nrrd.read_segments(seg_nrrd(tmp_path / "c.seg.nrrd", liver, **wrong))
     with pytest.raises(BadInput, match="the header does not say where the volume lies"):
         nrrd.read_segments(seg_nrrd(tmp_path / "d.seg.nrrd", liver, space="left-inferior-superior"))
 

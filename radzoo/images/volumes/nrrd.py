@@ -63,9 +63,11 @@ def read_segments(path: str | os.PathLike) -> list[Segment]:
         try:
             label = int(header[f"Segment{number}_LabelValue"])
             layer = int(header.get(f"Segment{number}_Layer", 0))
-            mask = (layers[layer] == label).astype("uint8")
-        except (ValueError, IndexError):
-            raise BadInput(f"Segment{number} has a label or a layer that is not in the file: save it again") from None
+        except ValueError:
+            label = layer = -1
+        if not 0 <= layer < len(layers) or label < 0:
+            raise BadInput(f"Segment{number} has a label or a layer that is not in the file: save it again")
+        mask = (layers[layer] == label).astype("uint8")
         name = str(header.get(f"Segment{number}_Name") or f"Segment{number}")
         found.append(Segment(name, turned(Volume(mask, affine))))
     return found
