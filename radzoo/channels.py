@@ -3,8 +3,9 @@
 A grey image of 0..1 is normalised with scalars, the means over RGB of the weights' `mean` and `std`; what differs from
 the per-channel normalisation that the weights were trained with is made up for inside the network, exactly.
 
-Three windows of one CT image (`windows`), or three images of one patient (`phases`), stand for red, green and blue: the
-weights are taken as they are, and each channel is normalised as they were trained. Another number of them is a count.
+Three windows of one CT image (`windows`), three images of one patient (`phases`), or cubes of three sizes around one
+place (`cubes`), stand for red, green and blue: the weights are taken as they are, and each channel is normalised as
+they were trained. Another number of them is a count.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from radzoo.errors import BadInput
 from radzoo.images.input import Input
 
 WAYS = ("repeat", "fold", "conv1x1", "rgb")
-SEVERAL = ("windows", "phases")  # as many channels as there are windows or images
+SEVERAL = ("windows", "phases", "cubes")  # as many channels as there are windows, images or sizes
 
 
 def count(channels: str | int) -> int:
@@ -46,18 +47,21 @@ def way(channels: str | int, number: int) -> str | int:
     return number if channels in SEVERAL else channels
 
 
-def adapted_spec(spec: Input, channels: str | int, *, windows=(), files: int = 1, mosaic: bool = False) -> Input:
+def adapted_spec(
+    spec: Input, channels: str | int, *, windows=(), files: int = 1, mosaic: bool = False, cubes: int = 1
+) -> Input:
     """The pixels that a network with weights of `spec` expects once it is adapted to `channels`.
 
     Args:
         windows: `(center, width)` of each channel, in units of the modality, for `channels="windows"`.
         files: images that make one input: the channels of `channels="phases"`, or the parts of a mosaic.
         mosaic: the images stand side by side as one wide grey image, which enters as `channels` says.
+        cubes: of how many sizes there are, for `channels="cubes"`.
 
     Raises:
         BadInput: channels, windows and images that contradict one another or the weights.
     """
-    number = _number(channels, windows, files, mosaic)
+    number = _number(channels, windows, files, mosaic, cubes)
     if spec.shape[-1] != 3 and spec.shape[-1] != number:
         raise BadInput(f"channels={channels!r} makes {number} channels, these weights expect {spec.shape[-1]}")
     changed = {"files": files, "mosaic": mosaic} | ({"window": _pairs(windows)} if channels == "windows" else {})
@@ -66,8 +70,12 @@ def adapted_spec(spec: Input, channels: str | int, *, windows=(), files: int = 1
     return dataclasses.replace(spec, shape=(*spec.shape[:-1], number), **changed)
 
 
-def _number(channels: str | int, windows, files: int, mosaic: bool) -> int:
+def _number(channels: str | int, windows, files: int, mosaic: bool, cubes: int) -> int:
     """The channels of the image that enters the network."""
+    if (channels == "cubes") != (cubes > 1):
+        raise BadInput(f"channels={channels!r} came with cubes of {cubes} size(s): channels='cubes' takes several")
+    if channels == "cubes":
+        return cubes * files
     if channels == "windows" and not len(windows):
         raise BadInput("channels='windows' came without windows: name center and width of each, as in 40 400 -600 1500")
     if channels != "windows" and len(windows):

@@ -84,7 +84,8 @@ def _answer(member: Member, files: list[str], beside: np.ndarray | None) -> np.n
         if view:
             generators = [np.random.default_rng((told["seed"], VIEW + view, seed)) for seed in seeds]
             pairs = zip(images, generators, strict=True)
-            seen = [changed(image, generator, **told["augment"]) for image, generator in pairs]
+            planes = member.manifest.input.planes
+            seen = [changed(image, generator, planes=planes, **told["augment"]) for image, generator in pairs]
         said.append(member.answer(member.manifest.input.normalise(np.stack(seen)).astype("float32"), beside))
     return said[0] if views == 1 else np.mean(said, axis=0)
 

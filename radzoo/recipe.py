@@ -37,6 +37,14 @@ class Data:
             nothing else; None takes them by their names (source, site, scanner, width, …).
         mosaic: the several images of a row side by side as one wide grey image, rather than as channels.
         covariates: columns of numbers or categories, known before the image is read, that enter the head beside it.
+        place: columns `x y z` of a place in the volume of the row, such as a candidate's; the volume is then seen
+            around it (`Recipe.patch`).
+        frame: what these numbers are: `lps`, `ras` (mm) or `voxel` (column, row, plane of the file, from 0); or the
+            column that says so row by row.
+        lesion: column of the reference lesion that a candidate lies on; empty for none.
+        reference: a CSV of all reference lesions, those without a candidate included, with the columns of the index
+            for series, patient and place, and `lesion` or `diameter_mm`. A row without a place is a scan without
+            lesions.
     """
 
     index: str = ""
@@ -53,6 +61,10 @@ class Data:
     metadata: tuple[str, ...] | None = None
     mosaic: bool = False
     covariates: tuple[str, ...] = ()
+    place: tuple[str, str, str] | None = None
+    frame: str = "frame"
+    lesion: str | None = None
+    reference: str | None = None
 
     def __post_init__(self):
         for name in ("image", "label", "covariates"):  # one column may be written without its tuple
@@ -117,7 +129,8 @@ class Recipe:
         models: registered names; each is run in every way of `ways`.
         weights: a tag (`imagenet`), `model.tag`, or None.
         channels: how grey enters an RGB network: `fold`, `repeat`, `conv1x1`, a count; `rgb` for colour images;
-            `windows` (the CT windows of `windows` as channels) or `phases` (the image columns as channels).
+            `windows` (the CT windows of `windows` as channels), `phases` (the image columns as channels) or `cubes` (of
+            the sizes `patch_mm` as channels).
         windows: `(center, width)` of each channel in units of the modality.
         task: `binary`, `multiclass`, `multilabel`, `ordinal` (grades in their order), `regression` (a number), or
             `auto` (one of the first three, from the label columns).
@@ -131,6 +144,9 @@ class Recipe:
         spacing_mm: `z y x` that volumes are resampled to before they are cut or padded to `size`; None scales each
             into it.
         uneven: what becomes of tilted or unevenly spaced DICOM planes: refused, or resampled to a straight grid.
+        patch: what is seen around the place of a row: `planes` (nine through it: `--size 9 64 64`) or `cubes`
+            (`--size 32 32 32`); `none` where the whole volume is seen.
+        patch_mm: side of the planes, or of each cube; several cubes are channels (`--channels cubes`).
         inflate: how 2-D weights enter a 3-D network (`radzoo.inflation`).
         window: `header`, `percentile`, or center and width in units of the modality.
         batch: images per step, the same in every step.
@@ -139,6 +155,7 @@ class Recipe:
         loss: `crossentropy`, or `focal`, which weighs down what is already right (Lin 2017, gamma 2).
         label_smoothing: the part of the truth that is spread over all classes.
         class_weights: weight classes by their inverse frequency in the training part.
+        balanced: show each class equally often in an epoch instead, rare ones several times.
         weight_decay: of AdamW, decoupled from the gradient; never of normalisation or biases.
         depth_decay: the learning rate of each stage, as a part of that of the next nearer to the head.
         norms: what becomes of batch normalisation while fine-tuning: `frozen`; `affine` (statistics are held, scale
@@ -174,6 +191,8 @@ class Recipe:
     size: int | tuple[int, int, int] | None = None
     spacing_mm: tuple[float, float, float] | None = None
     uneven: Literal["refuse", "resample"] = "refuse"
+    patch: Literal["none", "planes", "cubes"] = "none"
+    patch_mm: tuple[float, ...] = ()
     inflate: Literal["mean", "center"] = "mean"
     window: Literal["header", "percentile"] | tuple[float, float] = "header"
     batch: int = 32
@@ -182,6 +201,7 @@ class Recipe:
     loss: Literal["crossentropy", "focal"] = "crossentropy"
     label_smoothing: float = 0.0
     class_weights: bool = True
+    balanced: bool = False
     weight_decay: float = 0.0
     depth_decay: float = 1.0
     norms: Literal["frozen", "affine", "adapt", "recalibrate"] = "frozen"

@@ -46,6 +46,7 @@ FACTS = {
     "multiview3d_inception_resnet": (1077874, (16, 32, 64), None, None),
     "multiview3d_inception_resnet_tiny": (33842, (8, 16), 4.93503, 4.21344),
     "multiview3d_inception_tiny": (33426, (8, 16), 1.08791, 2.33571),
+    "multiview3d_streams": (3355490, (48, 96, 192), None, None),
     "multiview3d_tiny": (12648, (4, 6), 1.7292, 0.25004),
     "resnet101": (44549160, (64, 256, 512, 1024, 2048), None, None),
     "resnet152": (60192808, (64, 256, 512, 1024, 2048), None, None),

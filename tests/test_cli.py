@@ -342,7 +342,8 @@ def test_resume_and_evaluate_pass_on_what_came(here, cli, monkeypatch, arguments
     monkeypatch.setattr("radzoo.report.table", lambda metrics: f"table of {metrics}")
     code, out, _ = cli(*arguments)
     assert code == 0 and out == f"table of {Finished.metrics}\n\nreport: {here / 'run' / 'report.html'}\n"
-    missing = dict.fromkeys(("image", "label", "patient", "study", "positive", "where") if name == "evaluate" else ())
+    named = ("image", "label", "patient", "study", "positive", "where", "reference")
+    missing = dict.fromkeys(named if name == "evaluate" else ())
     assert calls == [(given, missing | options)]
 
 

@@ -92,3 +92,15 @@ def test_it_learns_where_to_look():
 def test_views_that_no_group_names():
     with pytest.raises(BadInput, match="an image of 8 views came"):
         radzoo.build("multistream_mixed", (8, 20, 20, 1))
+
+
+def test_streams_of_views_share_nothing_and_channels_mix():
+    """Views as streams: what one view shows changes only its own maps; as channels it changes all."""
+    image = np.random.default_rng(0).normal(size=(1, 8, 8, 8, 3)).astype("float32")
+    other = image.copy()
+    other[..., 1] += 1
+    for streams, untouched in ((True, [True, False, True]), (False, [False])):
+        model = radzoo.build("multiview3d_tiny", (8, 8, 8, 3), streams=streams)
+        for one, two in zip(model.predict(image, verbose=0), model.predict(other, verbose=0), strict=True):
+            views = zip(*(np.split(each, len(untouched), axis=-1) for each in (one, two)), strict=True)
+            assert [np.array_equal(a, b) for a, b in views] == untouched

@@ -55,6 +55,7 @@ def evaluate(
     study: str | None = None,
     positive: str | None = None,
     where: str | None = None,
+    reference: str | None = None,
 ):
     """Tries the model of a finished run on another hospital's images, as it is, and adds a column to its report.
 
@@ -67,11 +68,20 @@ def evaluate(
         study: column that tells studies apart.
         positive: the value of a binary label that counts as positive.
         where: rows to keep, such as `view == PA`; by default the filter of the run, and '' keeps all.
+        reference: of candidates, a CSV of all lesions in their scans, beside the index.
     """
     start_keras()
     _say(
         radzoo.evaluate(
-            run, index, image=image, label=label, patient=patient, study=study, positive=positive, where=where
+            run,
+            index,
+            image=image,
+            label=label,
+            patient=patient,
+            study=study,
+            positive=positive,
+            where=where,
+            reference=reference,
         )
     )
 

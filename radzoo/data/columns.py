@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from radzoo.errors import BadInput
-from radzoo.images.paths import BREAK, joined, separated
+from radzoo.images.paths import BREAK, FRAMES, joined, place_of, placed, separated
 from radzoo.recipe import Data
 
 VALIDATION = ("val", "valid", "validation")
@@ -49,11 +49,39 @@ def image_table(cells: pd.DataFrame, data: Data, file: Path) -> pd.DataFrame:
         _refuse(table, images == "", f"column '{name}' names no image in {{}}: fill them in or remove these rows")
         broken = images.str.contains(BREAK, regex=False)
         _refuse(table, broken, f"column '{name}' holds a line break in {{}}: rename these files")
-    rows = zip(*columns.values(), strict=True)
-    table["path"] = [joined(os.path.abspath(file.parent / image) for image in row) for row in rows]
+    places = located(cells, data, file) if data.place else None
+    rows = enumerate(zip(*columns.values(), strict=True))
+    table["path"] = [
+        joined(os.path.abspath(file.parent / image) + (places[i] if places else "") for image in row) for i, row in rows
+    ]
     double = table["path"].duplicated(keep=False)
     _refuse(table, double, "the same image stands in several rows, {}: keep one row per image")
     return table
+
+
+def located(cells: pd.DataFrame, data: Data, file: Path) -> list[str]:
+    """What stands behind the path of each row: `@lps:-20.5,31,104`.
+
+    Raises:
+        BadInput: a place that is not three numbers, or an unknown frame; the row is named as the user counts it.
+    """
+    if data.frame in cells:
+        frames = cells[data.frame].str.strip().str.lower()
+    elif data.frame in FRAMES:
+        frames = [data.frame] * len(cells)
+    else:
+        raise BadInput(
+            f"{file.name} has no column '{data.frame}' that says what its places are: add one, or pass --data.frame "
+            f"with one of {', '.join(FRAMES)}"
+        )
+    positions = zip(*(column(cells, name, "place", file).str.strip() for name in data.place), strict=True)
+    found = []
+    for row, frame, position in zip(cells.index, frames, positions, strict=True):
+        try:
+            found.append(placed("", frame, position))
+        except BadInput as error:
+            raise BadInput(f"{file.name}, row {row + 2} (the header is row 1): {error}") from None
+    return found
 
 
 def add_owners(table: pd.DataFrame, cells: pd.DataFrame, data: Data, unit: str, file: Path, notes: list[str]) -> None:
@@ -63,12 +91,13 @@ def add_owners(table: pd.DataFrame, cells: pd.DataFrame, data: Data, unit: str, 
         BadInput: a column that the unit needs is missing or has gaps, or a study belongs to two patients.
     """
     images = [f"image {row}" for row in table["row"]]
+    volumes = [place_of(path)[0] for path in table["path"]]
     study = None if data.study is None else _ids(table, cells, data.study, "study", file)
     if data.patient is not None:
         table["patient"] = _ids(table, cells, data.patient, "patient", file)
     else:
-        what = "image" if study is None else "study"
-        table["patient"] = images if study is None else study
+        what = "study" if study is not None else "volume" if data.place else "image"
+        table["patient"] = {"study": study, "volume": volumes, "image": images}[what]
         notes.append(f"There is no patient column: each {what} counts as a patient of its own.")
     if (unit == "patient" and data.patient is None) or (unit == "study" and study is None):
         raise BadInput(f"--unit {unit} came, but no column tells {unit} from {unit}: name it with --data.{unit}")
@@ -80,8 +109,8 @@ def add_owners(table: pd.DataFrame, cells: pd.DataFrame, data: Data, unit: str, 
         f"a study of column '{data.study}' belongs to more than one patient in {{}}: mend these rows, or write "
         "patient and study into one column",
     )
-    if len(data.image) > 1:
-        _look_at_files(table, notes)
+    if len(data.image) > 1 or data.place:
+        _look_at_files(table.assign(path=volumes), notes)
 
 
 def given_parts(table: pd.DataFrame, cells: pd.DataFrame, data: Data, file: Path) -> pd.Series:
@@ -114,7 +143,7 @@ def _ids(table: pd.DataFrame, cells: pd.DataFrame, name: str, role: str, file: P
 
 
 def _look_at_files(table: pd.DataFrame, notes: list[str]) -> None:
-    """Rows of several images may share some, such as neighbouring slices, but only within a patient."""
+    """Rows may share files, such as neighbouring slices or the volume of several places, but only within a patient."""
     files = table["path"].map(separated).explode()
     owners = table["patient"].reindex(files.index).groupby(files.to_numpy()).transform("nunique")
     _refuse(

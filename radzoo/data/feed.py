@@ -24,6 +24,7 @@ def batches(
     seed: int = 0,
     epoch: int = 0,
     shuffle: bool = False,
+    balanced: bool = False,
     beside: np.ndarray | None = None,
     outputs: int = 1,
 ):
@@ -36,6 +37,8 @@ def batches(
         keys: of `store.add`.
         labels: `(n, k)`.
         augment: for training images; None leaves images as they are.
+        balanced: with `shuffle`, as many images of each class in an epoch (of one column: with and without), which is
+            as long as otherwise: those of rare classes come several times, of common ones others in each epoch.
         beside: covariates `(n, c)`; a batch then holds `((images, covariates), labels)`.
         outputs: of the network; each of several is given the labels.
     Returns:
@@ -45,7 +48,7 @@ def batches(
     import tensorflow as tf
 
     keys, labels = list(keys), np.asarray(labels, "float32")
-    order = _order(len(keys), batch, seed, epoch, shuffle)
+    order = _order(labels if balanced else labels[:, :0], batch, seed, epoch, shuffle)
 
     if beside is not None:
         known, places = tf.constant(beside, tf.float32), tf.constant(order)
@@ -88,16 +91,29 @@ def settle_threads() -> bool:
     return tf.config.threading.get_inter_op_parallelism_threads() == 1
 
 
-def _order(count: int, batch: int, seed: int, epoch: int, shuffle: bool) -> np.ndarray:
-    """Positions `(steps, batch)`; the last batch wraps around (training) or repeats the last image (evaluation)."""
+def _order(labels: np.ndarray, batch: int, seed: int, epoch: int, shuffle: bool) -> np.ndarray:
+    """Positions `(steps, batch)`; the last batch wraps around (training) or repeats the last image (evaluation).
+
+    Args:
+        labels: `(n, k)`, of which all classes come equally often; no columns where images come once.
+    """
+    count = len(labels)
     steps = -(-count // batch)
-    if shuffle:
-        return np.resize(np.random.default_rng((seed, epoch)).permutation(count), (steps, batch))
-    return np.minimum(np.arange(steps * batch).reshape(steps, batch), count - 1)
+    if not shuffle:
+        return np.minimum(np.arange(steps * batch).reshape(steps, batch), count - 1)
+    generator = np.random.default_rng((seed, epoch))
+    if not labels.shape[1]:
+        return np.resize(generator.permutation(count), (steps, batch))
+    kinds = [np.flatnonzero((labels == kind).all(1)) for kind in np.unique(labels, axis=0)]
+    share = -(-steps * batch // len(kinds))
+    drawn = [np.concatenate([generator.permutation(kind) for _ in range(-(-share // len(kind)))]) for kind in kinds]
+    mixed = np.stack([each[:share] for each in drawn], axis=1).ravel()[: steps * batch]  # each class in turn
+    return mixed.reshape(steps, batch)
 
 
 def _image(store: Store, key: str, augment: Augment | None, seed: int, epoch: int) -> np.ndarray:
     image = store[key]
     if augment is None:
         return image
-    return changed(image, np.random.default_rng((seed, epoch, int(key, 16))), **asdict(augment))
+    generator = np.random.default_rng((seed, epoch, int(key, 16)))
+    return changed(image, generator, planes=store.spec.planes, **asdict(augment))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from radzoo.data import covariates, kinds
+from radzoo.data.candidates import Candidates, check_labels, read_candidates
 from radzoo.data.columns import add_owners, column, given_parts, image_table, name_rows
 from radzoo.data.labels import encode, encode_as
 from radzoo.data.sources import from_csv, from_npz, from_phantoms
@@ -33,6 +34,7 @@ class Index:
         synthetic: whether every image is fabricated.
         metadata: the user's CSV as text, every column of it, row by row as `table`; no columns for an npz.
         covariates: the columns of `Data.covariates` as text, row by row as `table`.
+        candidates: the lesions that the rows hit or miss, where they are candidates.
     """
 
     table: pd.DataFrame
@@ -43,6 +45,7 @@ class Index:
     synthetic: bool = False
     metadata: pd.DataFrame | None = None
     covariates: pd.DataFrame | None = None
+    candidates: Candidates | None = None
 
 
 def read_index(data: Data, task: str = "auto", unit: str = "image") -> Index:
@@ -78,7 +81,12 @@ def read_external(data: Data, index: str, classes: tuple[str, ...], task: str, u
 
 
 def _index(read: _Read, labels, classes, task: str) -> Index:
-    return Index(read.table, labels, classes, task, tuple(read.notes), read.synthetic, read.metadata, read.covariates)
+    if read.candidates is not None:
+        check_labels(read.candidates, labels, task, read.table)
+    return Index(
+        read.table, labels, classes, task, tuple(read.notes), read.synthetic, read.metadata, read.covariates,
+        read.candidates,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +100,7 @@ class _Read:
     synthetic: bool
     metadata: pd.DataFrame
     covariates: pd.DataFrame
+    candidates: Candidates | None
 
 
 def _read(data: Data, unit: str, parts: bool = True) -> _Read:
@@ -123,7 +132,9 @@ def _read(data: Data, unit: str, parts: bool = True) -> _Read:
     for name in data.covariates:
         column(cells, name, "covariates", file)
     beside = covariates.read(cells, data.covariates, lambda positions: name_rows(table, positions))
-    return _Read(table, labels, data, notes, synthetic, metadata, beside)
+    found = read_candidates(table, cells, data, file)
+    notes += [found.note] if found and found.note else []
+    return _Read(table, labels, data, notes, synthetic, metadata, beside, found)
 
 
 def _select(cells: pd.DataFrame, where: str | None, file: Path, notes: list[str]) -> pd.DataFrame:

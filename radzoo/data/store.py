@@ -16,7 +16,7 @@ from radzoo.atomic import whole
 from radzoo.errors import BadInput
 from radzoo.images import arrays, volumes
 from radzoo.images.input import Input
-from radzoo.images.paths import ARRAY, VOLUME, file_of, separated, series_of, shown
+from radzoo.images.paths import ARRAY, VOLUME, Place, file_of, place_of, separated, series_of, shown
 
 FORMAT = 3  # counts up when the same file would be decoded to other pixels
 WHITE = 65535
@@ -40,8 +40,9 @@ class Store:
     Beside each array lies a small JSON file: what the image was, and what was applied to it.
 
     The key of an image is the sha256 of its bytes, so a file that moved or stands in two indexes is decoded once; that
-    of several images that make one input (`paths.joined`) is made of their keys in order. Mean, std, scale and channel
-    order are applied later and do not matter here. Two runs may share a store: a file appears whole or not at all.
+    of several images that make one input (`paths.joined`) is made of their keys in order, that of a place in a volume
+    of the volume's key and the place. A volume is read once for all of its places. Mean, std, scale and channel order
+    are applied later and do not matter here. Two runs may share a store: a file appears whole or not at all.
 
     Args:
         spec: what the weights expect of an image.
@@ -52,6 +53,8 @@ class Store:
         transform = {"format": FORMAT, "shape": spec.shape, "window": spec.window, "modality": spec.modality}
         if spec.volume:
             transform |= {"spacing_mm": spec.spacing_mm, "uneven": spec.uneven}
+        if spec.patch:
+            transform |= {"patch": spec.patch, "patch_mm": spec.patch_mm}
         if spec.files > 1:
             transform |= {"files": spec.files, "mosaic": spec.mosaic}
         name = hashlib.sha256(json.dumps(transform, sort_keys=True).encode()).hexdigest()[:16]
@@ -68,26 +71,26 @@ class Store:
 
         paths = [os.fspath(path) for path in paths]
         _check_files(paths, folders=self.spec.volume)
-        keys, bad = [], []
+        keys, bad = {}, []
         pool = ThreadPoolExecutor(THREADS)
         try:
-            jobs = [pool.submit(self._add, path) for path in paths]
-            for path, job in zip(paths, tqdm(jobs, "images", file=sys.stderr, disable=not progress), strict=True):
-                try:
-                    keys.append(job.result())
-                except BadInput as error:
-                    name = shown(path)
-                    reason = str(error).removeprefix(f"{name}: ")
-                    bad.append(f"{name} (image {len(keys) + len(bad) + 1} of {len(paths)}): {reason}")
+            jobs = [pool.submit(self._add, volume, placed) for volume, placed in _by_volume(paths).items()]
+            for job in tqdm(jobs, "images", file=sys.stderr, disable=not progress):
+                found, refused = job.result()
+                keys |= found
+                bad += refused
         except OSError as error:  # images that cannot be read are BadInput by now: this is the store's own disk
             reason = error.strerror or error
             raise BadInput(f"cannot write to {self.folder}: {reason}; make room, or set RADZOO_CACHE") from None
         finally:  # Ctrl-C: what is decoded stays, what waits is dropped
             pool.shutdown(cancel_futures=True)
         if bad:
+            path, error = bad[0]
+            name = shown(path)
+            reason = f"{name} (image {paths.index(path) + 1} of {len(paths)}): {str(error).removeprefix(f'{name}: ')}"
             more = f" ({len(bad) - 1} more images cannot be used either)" if len(bad) > 1 else ""
-            raise BadInput(f"{bad[0]}, or remove it from the index{more}")
-        return keys
+            raise BadInput(f"{reason}, or remove it from the index{more}")
+        return [keys[path] for path in paths]
 
     def digests(self, keys) -> list[str]:
         """The sha256 of the stored pixels: equal for identical images, however their files were encoded."""
@@ -98,7 +101,9 @@ class Store:
         return self._values(key).astype("float32") / np.float32(WHITE)
 
     def facts(self, key: str) -> dict:
-        """`modality`, `spacing_mm`, `spacing_source`, `burnt_in`, `applied` (as `Pixels`), `size` `[h, w]` or `[z, y,
+        """What is known of the decoded image.
+
+        `modality`, `spacing_mm`, `spacing_source`, `burnt_in`, `applied` (as `Pixels`), `size` `[h, w]` or `[z, y,
         x]`, and `content`, a hash of what was decoded before it is fitted to a network.
 
         Of several images that make one input these are the facts of the first, but `applied` is that of all, and
@@ -118,20 +123,29 @@ class Store:
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.npy"
 
-    def _add(self, path: str) -> str:
-        key = image_digest(path)
-        if not self._path(key).exists():
-            images = self.spec.opened(path)
-            self._write(key, self.spec.fit(*images), images)
-        return key
+    def _add(self, volume: str, paths: list[str]) -> tuple[dict[str, str], list[tuple[str, BadInput]]]:
+        """Keys of the paths that lie in one volume, which is read once, and those that cannot be used."""
+        try:
+            digest = _digests(volume)
+            keys = {path: _placed(digest, place_of(path)[1]) for path in paths}
+            missing = [path for path in paths if not self._path(keys[path]).exists()]
+            images = self.spec.opened(missing[0]) if missing else []
+            facts = _facts(images) if missing else {}
+        except BadInput as error:
+            return {}, [(path, error) for path in paths]
+        bad = []
+        for path in missing:
+            place = place_of(path)[1]
+            try:
+                image = self.spec.fit(*images) if place is None else self.spec.fit_around(images, [place])[0]
+            except BadInput as error:
+                bad.append((path, error))
+                continue
+            self._write(keys[path], image, facts | {"content": _placed(facts["content"], place)})
+        return keys, bad
 
-    def _write(self, key: str, image: np.ndarray, images) -> None:
+    def _write(self, key: str, image: np.ndarray, facts: dict) -> None:
         path = self._path(key)
-        facts = {name: getattr(images[0], name, None) for name in FACTS} | {"size": images[0].size}
-        if len(images) > 1:
-            facts["applied"] = [f"{i}: {step}" for i, each in enumerate(images, start=1) for step in each.applied]
-            facts["burnt_in"] = next((text for each in images if (text := getattr(each, "burnt_in", None))), None)
-        facts["content"] = hashlib.sha256(b"".join(each.content() for each in images)).hexdigest()
         content = io.BytesIO()  # written by Python, which reports a full disk; ndarray.tofile may not
         np.save(content, np.round(image * WHITE).astype("<u2"))
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -139,6 +153,23 @@ class Store:
             temporary.write_text(json.dumps(facts), encoding="utf-8")
         with whole(path) as temporary:
             temporary.write_bytes(content.getvalue())
+
+
+def _facts(images) -> dict:
+    """What is kept of decoded images; see `Store.facts`."""
+    facts = {name: getattr(images[0], name, None) for name in FACTS} | {"size": images[0].size}
+    if len(images) > 1:
+        facts["applied"] = [f"{i}: {step}" for i, each in enumerate(images, start=1) for step in each.applied]
+        facts["burnt_in"] = next((text for each in images if (text := getattr(each, "burnt_in", None))), None)
+    return facts | {"content": hashlib.sha256(b"".join(each.content() for each in images)).hexdigest()}
+
+
+def _by_volume(paths: list[str]) -> dict[str, list[str]]:
+    """Paths by the volume that they are places in; a path without a place by itself."""
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        found.setdefault(place_of(path)[0], []).append(path)
+    return found
 
 
 def _digest(path: str) -> str:
@@ -165,9 +196,19 @@ def _sha256(file: str) -> str:
 
 
 def image_digest(path: str) -> str:
-    """The key of an image: the sha256 of its bytes; of images that make one input, that of their digests in order."""
+    """The key of an image: the sha256 of its bytes; of images that make one input, that of their digests in order; of a
+    place in a volume, that of the volume's and the place."""
+    volume, place = place_of(path)
+    return _placed(_digests(volume), place)
+
+
+def _digests(path: str) -> str:
     digests = [_digest(file) for file in separated(path)]
     return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+def _placed(digest: str, place: Place | None) -> str:
+    return digest if place is None else hashlib.sha256(f"{digest}@{tuple(place)}".encode()).hexdigest()
 
 
 def _check_files(paths: list[str], folders: bool) -> None:

@@ -26,9 +26,13 @@ SIDES = {
 }
 
 
-def changed(image: np.ndarray, generator: np.random.Generator, **options) -> np.ndarray:
-    """One image `(h, w, channels)` or volume `(z, y, x, channels)`, changed as `augment` or `augment_volume` do."""
-    return (augment if image.ndim == 3 else augment_volume)(image, generator, **options)
+def changed(image: np.ndarray, generator: np.random.Generator, *, planes: bool = False, **options) -> np.ndarray:
+    """One image `(h, w, channels)` or volume `(z, y, x, channels)`, changed as `augment` or `augment_volume` do.
+
+    Args:
+        planes: `image` is no volume but planes `(n, h, w, channels)` of any directions, each changed in its own way.
+    """
+    return (augment if planes or image.ndim == 3 else augment_volume)(image, generator, **options)
 
 
 def augment(

@@ -9,7 +9,7 @@ import numpy as np
 
 from radzoo.errors import BadInput
 from radzoo.images.geometry import letterbox
-from radzoo.images.paths import joined, separated
+from radzoo.images.paths import Place, joined, place_of, separated
 from radzoo.images.pixels import Pixels
 from radzoo.images.volumes.volume import Volume
 
@@ -27,7 +27,8 @@ class Input:
     phases or neighbouring slices: each image is grey, has its own file, and goes the same way; all have one size.
 
     A volume goes the same way in millimetres: it is turned to one orientation, resampled to `spacing_mm` and cut or
-    padded about its middle, or scaled into `shape`; windows and percentiles make it 0..1.
+    padded about its middle, or scaled into `shape`; windows and percentiles make it 0..1. Or it is seen around one
+    place (`patch`), such as a candidate's: in nine planes through it, or in cubes of one size or several.
 
     Attributes:
         shape: `(h, w, channels)`, or `(z, y, x, channels)` of a volume.
@@ -41,6 +42,9 @@ class Input:
         mosaic: several images stand side by side as one wide grey image; otherwise they are the channels.
         spacing_mm: `(z, y, x)` that volumes are resampled to; None scales each into `shape`.
         uneven: what becomes of tilted or unevenly spaced DICOM planes: `"refuse"`, or `"resample"` to a straight grid.
+        patch: `"planes"` (`images.volumes.patches.NINE`, the first axis of the shape) or `"cubes"` around a place, from
+            paths such as `scan.nii.gz@lps:-20.5,31,104`; empty where the whole volume is seen.
+        patch_mm: the side of the planes, or of each cube; several cubes are the channels.
     """
 
     shape: tuple[int, ...]
@@ -54,6 +58,8 @@ class Input:
     mosaic: bool = False
     spacing_mm: tuple[float, float, float] | None = None
     uneven: str = "refuse"
+    patch: str = ""
+    patch_mm: tuple[float, ...] = ()
 
     def __post_init__(self):
         if len(self.shape) not in (3, 4):
@@ -64,13 +70,17 @@ class Input:
             raise BadInput("a mosaic came of volumes, which it is not for: take several files as channels")
         if self.spacing_mm is not None and not self.volume:
             raise BadInput(f"spacing_mm {self.spacing_mm} came for the flat input {self.shape}: it is for volumes")
+        if self.patch or self.patch_mm:
+            self._check_patch()
         if isinstance(self.window, tuple | list) and not self.window:
             raise BadInput("an empty window came, expected (center, width), several of them, 'header' or 'percentile'")
         if self.mosaic and self.files == 1:
             raise BadInput("a mosaic came of one image: it takes files=2 or more")
-        made, number = self.files if self._stacked else len(self.windows) or self.shape[-1], self.shape[-1]
+        cubes, number = max(1, len(self.patch_mm)), self.shape[-1]
+        stacked = self._stacked or cubes > 1
+        made = self.files * cubes if stacked else len(self.windows) or number
         if self.files < 1 or made != number:
-            what = "images" if self._stacked else "windows"
+            what = "cubes" if cubes > 1 else "images" if stacked else "windows"
             raise BadInput(f"{made} {what} make {made} channels, the input {self.shape} has {number}: make them agree")
         if self.windows and self.files > 1:
             raise BadInput(f"{len(self.windows)} windows came for {self.files} images: windows are for one image")
@@ -81,8 +91,14 @@ class Input:
         return len(self.shape) == 4
 
     @property
+    def planes(self) -> bool:
+        """Whether the first axis counts planes of several directions, and is none of the patient."""
+        return self.patch == "planes"
+
+    @property
     def photometric(self) -> str:
-        return "RGB" if self.shape[-1] == 3 and not self._stacked and not self.windows else "MONOCHROME2"
+        one = not (self._stacked or self.windows or self.patch)
+        return "RGB" if self.shape[-1] == 3 and one else "MONOCHROME2"
 
     @property
     def windows(self) -> tuple[tuple[float, float], ...]:
@@ -115,10 +131,14 @@ class Input:
         Args:
             path: as in an index; `paths.joined` where several files make one input.
         """
-        return self.fit(*self.opened(path))
+        images = self.opened(path)
+        place = place_of(path)[1]
+        return self.fit(*images) if place is None else self.fit_around(images, [place])[0]
 
     def opened(self, path: str | os.PathLike) -> list[Pixels | Volume]:
-        """The decoded images or volumes of a path, as many as `files` says."""
+        """The decoded images or volumes of a path, as many as `files` says; a place in them is for `fit_around`."""
+        path, place = place_of(path)
+        self._check_place(place)
         if self.volume:
             from radzoo.images import volumes
 
@@ -133,9 +153,7 @@ class Input:
         Args:
             images: as many as `files` says.
         """
-        if len(images) != self.files:
-            came = f"{len(images)} image{'s' if len(images) > 1 else ''}"
-            raise BadInput(f"{came} came, expected {self.files} for one input: name as many as there are image columns")
+        self._check_files(images)
         if self.volume:
             return self._fit_volumes(images)
         for pixels in images:
@@ -154,13 +172,44 @@ class Input:
             values = _channels(np.concatenate(values, axis=1), self.shape[-1])
         return letterbox(values, self.shape[:2])
 
+    def fit_around(self, volumes, places: list[Place]) -> list[np.ndarray]:
+        """The patches around places in volumes (as many as `files` says): float32 `(*shape, channels)` in 0..1 each."""
+        from radzoo.images.volumes.around import around
+
+        self._check_files(volumes)
+        for volume in volumes:
+            self._check_modality(volume)
+        found = around(volumes, places, self.shape[:-1], self.patch, self.patch_mm, self.window)
+        return [self._repeated(each) for each in found]
+
+    def _check_files(self, images) -> None:
+        if len(images) != self.files:
+            came = f"{len(images)} image{'s' if len(images) > 1 else ''}"
+            raise BadInput(f"{came} came, expected {self.files} for one input: name as many as there are image columns")
+
+    def _check_patch(self) -> None:
+        from radzoo.images.volumes import around
+
+        around.check(self.shape, self.patch, self.patch_mm)
+        if self.spacing_mm is not None or self.windows:
+            what = "several windows" if self.windows else "spacing_mm"
+            raise BadInput(f"{what} came with patch={self.patch!r}, whose size is patch_mm: leave it out")
+
+    def _check_place(self, place: Place | None) -> None:
+        if place is None and self.patch:
+            raise BadInput("no place came: name one in the volume, as in scan.nii.gz@lps:-20.5,31,104 (mm)")
+        if place is not None and not self.patch:
+            raise BadInput(f"a place ({place.frame}) came for an input that is no patch: leave it out, or name --patch")
+
+    def _repeated(self, values: np.ndarray) -> np.ndarray:
+        return values if values.shape[-1] == self.shape[-1] else np.repeat(values, self.shape[-1], axis=-1)
+
     def _fit_volumes(self, volumes) -> np.ndarray:
         from radzoo.images.volumes.fitted import fitted
 
         for volume in volumes:
             self._check_modality(volume)
-        values = fitted(volumes, self.shape[:-1], self.window, self.spacing_mm)
-        return values if values.shape[-1] == self.shape[-1] else np.repeat(values, self.shape[-1], axis=-1)
+        return self._repeated(fitted(volumes, self.shape[:-1], self.window, self.spacing_mm))
 
     def _check_modality(self, image: Pixels | Volume) -> None:
         if self.modality and image.modality and image.modality not in self.modality:

@@ -1,9 +1,14 @@
-"""Where images lie: a file, a place in a file of several, the folder of a series, or several that make one input."""
+"""Where images lie: a file, a place in a file of several, the folder of a series, or several that make one input.
+
+A volume may have a place in the patient behind it, such as a candidate's: `scan.nii.gz@lps:-20.5,31,104`.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 import re
+from typing import NamedTuple
 
 from radzoo.errors import BadInput
 
@@ -11,6 +16,58 @@ BREAK = "\n"  # between the files of one row; what ends a line of an index stand
 VOLUME = re.compile(r"(.+\.(?:nii|nii\.gz|hdr|img|mgh|mgz))#(\d+)", re.IGNORECASE | re.DOTALL)  # FILE.nii.gz#3
 SERIES = re.compile(r"(.+)#([0-9a-f]{12})", re.DOTALL)  # FOLDER#KEY, one series of several in a folder
 ARRAY = re.compile(r"(.+\.np[yz])#(.+)", re.IGNORECASE | re.DOTALL)  # FILE.npz#train_images/17
+PLACE = re.compile(r"(.*)@([a-z]+):([^@,]+),([^@,]+),([^@,]+)", re.DOTALL)  # VOLUME@lps:-20.5,31,104
+FRAMES = ("lps", "ras", "voxel")
+
+
+class Place(NamedTuple):
+    """A place in a volume.
+
+    Attributes:
+        frame: `lps` or `ras`, mm in the patient as DICOM or NIfTI have it; or `voxel`, of the grid as it is stored.
+        position: `(x, y, z)`; voxels `(i, j, k)` from 0, which may be fractions: column, row, and plane (of a DICOM
+            series sorted along the normal of its planes).
+    """
+
+    frame: str
+    position: tuple[float, float, float]
+
+
+def placed(path: str, frame: str, position) -> str:
+    """A path with a place behind it.
+
+    Raises:
+        BadInput: another frame, or a position that is not three finite numbers.
+    """
+    if frame not in FRAMES:
+        raise BadInput(f"the frame {frame!r} came, expected {', '.join(FRAMES)}")
+    try:
+        numbers = [float(each) for each in position]
+    except (TypeError, ValueError):
+        numbers = []
+    if len(numbers) != 3 or not all(map(math.isfinite, numbers)):
+        raise BadInput(f"the place {' '.join(map(str, position))!r} came, expected three numbers x y z")
+    return f"{path}@{frame}:{','.join(f'{each:.10g}' for each in numbers)}"
+
+
+def place_of(path: str | os.PathLike) -> tuple[str, Place | None]:
+    """The path (of all files of an input) without its place, and the place, if there is one.
+
+    Raises:
+        BadInput: as `placed`; or the files of one input have different places.
+    """
+    pairs = [_place_of(file) for file in separated(path)]
+    if any(place != pairs[0][1] for _, place in pairs):
+        raise BadInput("the volumes of one input have different places: give all the same one")
+    return joined([file for file, _ in pairs]), pairs[0][1]
+
+
+def _place_of(path: str) -> tuple[str, Place | None]:
+    match = PLACE.fullmatch(path)
+    if match is None or os.path.exists(path):
+        return path, None
+    placed(match[1], match[2], match.groups()[2:])  # refuses what is none
+    return match[1], Place(match[2], tuple(map(float, match.groups()[2:])))
 
 
 def joined(files) -> str:
@@ -47,5 +104,9 @@ def series_of(path: str) -> re.Match | None:
 
 
 def _parts(path: str) -> tuple[str, str]:
+    place = PLACE.fullmatch(path)
+    if place and not os.path.exists(path):
+        file, rest = _parts(place[1])
+        return file, rest + path[len(place[1]) :]
     match = ARRAY.fullmatch(path) or VOLUME.fullmatch(path) or series_of(path)
     return (match[1], f"#{match[2]}") if match else (path, "")

@@ -10,6 +10,8 @@ share of each branch, dropout. The branches of the Inception blocks are those of
 for 5x5x5; with a linear 1x1x1 that is added to the input). The numbers of parameters are our own.
 """
 
+from keras import ops
+
 from radzoo.layers import add, classifier, concat, conv, relu
 from radzoo.models.vgg import dense_layers
 from radzoo.pooling import max_pool, thin
@@ -20,6 +22,7 @@ from radzoo.registry import register
     multiview3d={},
     multiview3d_inception={"block": "inception1"},
     multiview3d_inception_resnet={"block": "inception_resnet"},
+    multiview3d_streams={"streams": True},
     multiview3d_tiny={"filters": (4, 6), "units": 8},
     multiview3d_inception_tiny={"block": "inception2", "filters": (8, 16), "units": 8},
     multiview3d_inception_resnet_tiny={"block": "inception_resnet", "filters": (8, 16), "units": 8},
@@ -30,30 +33,45 @@ from radzoo.registry import register
         "multiview3d": (32, 32, 32, 3),
         "multiview3d_inception": (32, 32, 32, 3),
         "multiview3d_inception_resnet": (32, 32, 32, 3),
+        "multiview3d_streams": (32, 32, 32, 3),
     },
     parameters={
         "multiview3d": 1_119_874,
         "multiview3d_inception": 1_077_018,
         "multiview3d_inception_resnet": 1_077_874,
+        "multiview3d_streams": 3_355_490,
         "multiview3d_tiny": 12_648,
         "multiview3d_inception_tiny": 33_426,
         "multiview3d_inception_resnet_tiny": 33_842,
     },
 )
-def multiview3d(image, *, filters=(16, 32, 64), block="chain", prefix=""):
+def multiview3d(image, *, filters=(16, 32, 64), block="chain", streams=False, prefix=""):
     """One block per stage, max pooling in between.
 
     Args:
         image: `(batch, *spatial, channels)`, the views as channels, 2-D or 3-D.
         filters: of each stage; the first is the stem. None make the network of the dense layers alone.
         block: `chain` (a rectified 3x3x3 convolution), `inception1`, `inception2` or `inception_resnet`.
+        streams: each view goes through a stream of its own (one view, one network), joined by the dense layers;
+            otherwise the first kernel mixes them (multi-view, one network).
 
     Returns:
         The map of every stage, finest first, at strides 1, 2, 4; before the last pooling.
     """
-    x, features = image, []
+    if streams:
+        views = ops.split(image, image.shape[-1], axis=-1)
+        maps = [_stream(view, filters, block, prefix, f"_view{i}") for i, view in enumerate(views, start=1)]
+        return [
+            concat(each, name=f"{prefix}stage{i}" if i else f"{prefix}stem")
+            for i, each in enumerate(zip(*maps, strict=True))
+        ]
+    return _stream(image, filters, block, prefix, "")
+
+
+def _stream(x, filters, block: str, prefix: str, end: str) -> list:
+    features = []
     for i, count in enumerate(filters):
-        stage = f"{prefix}stage{i}" if i else f"{prefix}stem"
+        stage = f"{prefix}stage{i}{end}" if i else f"{prefix}stem{end}"
         if i:
             x = max_pool(x, thin(x, 2), 2, name=stage)
         x = (BLOCKS[block] if i else chain)(x, count, stage)  # one kernel reads the views, so that it can be adapted

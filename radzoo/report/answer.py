@@ -5,6 +5,7 @@ from __future__ import annotations
 from radzoo.baselines import suspicion
 from radzoo.metrics import FEW
 from radzoo.report import words
+from radzoo.report.detection import sentences
 from radzoo.report.words import number, signed, span
 
 BLIND = {  # a baseline, how it is introduced, and its verb
@@ -81,7 +82,8 @@ def suspicions(run) -> list[tuple]:
 
 def lead(run) -> list[str]:
     """The sentences after the headline: how it was tested, what it found, elsewhere, and what blind baselines reach."""
-    return [*tried(run), *_found(run), *elsewhere(run), *_blind(run)]
+    found = run.best["test"].get("froc")
+    return [*tried(run), *_found(run), *(sentences(found)[:1] if found else []), *elsewhere(run), *_blind(run)]
 
 
 def tried(run) -> list[str]:

@@ -140,7 +140,8 @@ def _case(shelf, i, output, caption, title):
     row, images = int(_showable(shelf, i)[0]), len(shelf.test.rows[i])
     path = _file(shelf, row)
     if not path.is_file():
-        figures.case(path, shelf.pictures(row))
+        side = figures.WIDE if shelf.run.scans else figures.PICTURE
+        figures.case(path, shelf.pictures(row), side)
     if images > 1:
         joint = "" if caption.startswith("p ") else ";"
         caption += f"{joint} of the {shelf.run.unit}, here one of its {images} images"

@@ -36,6 +36,7 @@ STYLE = {
 }
 DPI = 140
 PICTURE = 256  # pixels of the longer side of a case
+WIDE = 512  # of one that is drawn on its scan
 
 
 def save(path: Path, data: bytes) -> None:
@@ -51,20 +52,20 @@ def inline(path: Path) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
 
 
-def case(path: Path, image: np.ndarray) -> Path:
-    """One image in 0..1 as a JPEG whose name holds the index row and nothing else."""
-    image = enlarged(image)
+def case(path: Path, image: np.ndarray, side: int = PICTURE) -> Path:
+    """One image in 0..1 as a JPEG whose name holds the index row and nothing else; `side` is its longer one."""
+    image = enlarged(image, side)
     pixels = np.round(image * 255).astype(np.uint8)
     pixels = pixels[..., ::-1] if pixels.ndim == 3 else pixels  # OpenCV writes BGR
     save(path, cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes())
     return path
 
 
-def enlarged(image: np.ndarray) -> np.ndarray:
+def enlarged(image: np.ndarray, side: int = PICTURE) -> np.ndarray:
     """An image in 0..1 at the size of a case, float32 `(h, w)` or `(h, w, 3)`."""
     image = np.nan_to_num(np.asarray(image, np.float32)).clip(0, 1)
     image = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
-    ratio = PICTURE / max(image.shape[:2])
+    ratio = side / max(image.shape[:2])
     how = cv2.INTER_AREA if ratio < 1 else cv2.INTER_CUBIC
     return cv2.resize(image, None, fx=ratio, fy=ratio, interpolation=how).clip(0, 1)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from radzoo.images.volumes.shown import arranged
+from radzoo.images.volumes.shown import arranged, nine
 
 NOT_LINEAR = "its answer is no weighted sum of the features, so that no map belongs to it"
 
@@ -24,6 +24,7 @@ class Explained:
         maps: `(rows, outputs) -> (n, *spatial)`, one index row and one output for each, at the size of the features.
         size: `(h, w)` of the network's image, over which a map is laid.
         flat: from the map of a volume to that of the picture which stands for the volume; None for flat images.
+        under: index row -> the picture that a map is laid over; None takes that of the case.
     """
 
     kind: str = ""
@@ -31,6 +32,7 @@ class Explained:
     maps: Callable[[list[int], list[int]], np.ndarray] | None = None
     size: tuple[int, int] | None = None
     flat: Callable[[np.ndarray], np.ndarray] | None = None
+    under: Callable[[int], np.ndarray] | None = None
 
 
 def explained(run: Path, inputs: Callable[[list[int]], object]) -> Explained:
@@ -71,9 +73,11 @@ def explained(run: Path, inputs: Callable[[list[int]], object]) -> Explained:
 
 
 def _flat(spec) -> Callable[[np.ndarray], np.ndarray]:
-    """The three planes of a map, where the picture has those of its volume."""
+    """The three planes of a map, where the picture has those of its volume; or a patch's nine planes."""
     from radzoo.explain import resize
 
+    if spec.planes:
+        return lambda heat: nine(resize(heat[:, None], (1, *spec.shape[1:-1]))[:, 0])
     return lambda heat: arranged(resize(heat[None], spec.shape[:-1])[0], spacing_mm=spec.spacing_mm)
 
 

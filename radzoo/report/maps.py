@@ -47,7 +47,7 @@ def _draw(paths, cases, pictures, explained) -> list[int]:
     found = explained.maps([case["row"] for case in cases], outputs)
     peaks = {output: max(m.max() for m, o in zip(found, outputs, strict=True) if o == output) for output in outputs}
     for path, case, heat in zip(paths, cases, found, strict=True):
-        image = pictures(case["row"])
+        image = (explained.under or pictures)(case["row"])
         heat = heat if explained.flat is None else explained.flat(heat)
         height, width = explained.size if explained.flat is None else heat.shape
         copies = round(image.shape[1] / width * height / image.shape[0])

@@ -10,6 +10,7 @@ import numpy as np
 
 from radzoo.metrics import FEW, score_name
 from radzoo.report import answer, cases, curves, figures, limits, numbers_page, tables, words
+from radzoo.report.detection import detection
 from radzoo.report.measure import choice
 from radzoo.report.reading import read, tested
 
@@ -64,6 +65,7 @@ def context(run, pictures, explained=None) -> dict:
         "counts": tables.counts(run),
         "readings": tables.readings(run),
         "learning": _learning(run),
+        "detection": detection(run),
         "gallery": cases.gallery(run, test, pictures, explained),
         "weights": _weights(run.environment["weights"]),
         "recipe": json.dumps(_without_folders(run.recipe), indent=2, ensure_ascii=False),

@@ -26,8 +26,9 @@ def read(folder: Path) -> SimpleNamespace:
     Returns:
         The content of each file under its name, and `task`, `unit`, `folds` (their number, 0 for a split), `classes`
         (k names of columns), `titles` (k names for the reader), `trained` (the rows that are no baseline), `best` (the
-        chosen row), `scratch` (the row to hold it against, or None), `several` (more than one model), `seeds` (their
-        number), `measure` (what the headline holds) and for ordered grades `grades` (their names).
+        chosen row), `scans` (whether images are places in scans), `scratch` (the row to hold it against, or None),
+        `several` (more than one model), `seeds` (their number), `measure` (what the headline holds) and for ordered
+        grades `grades` (their names).
     Raises:
         BadInput: a file is missing, no way was trained, or an earlier version wrote the folder.
     """
@@ -50,7 +51,7 @@ def read(folder: Path) -> SimpleNamespace:
     run.trained = [row for row in metrics["rows"] if row["way"] not in BASELINES]
     if not run.trained:
         raise BadInput(f"{folder}/metrics.json holds no trained way: nothing to report")
-    run.best = chosen(metrics)
+    run.best, run.scans = chosen(metrics), run.recipe.get("patch", "none") != "none"
     if "choice" not in run.best:
         raise BadInput(f"{folder} was made by an earlier version of radzoo: run its recipe anew")
     run.measure, run.seeds = measure(metrics), metrics.get("repeats", 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from radzoo.metrics import score_name
 from radzoo.report import saying, words
+from radzoo.report.detection import sentences
 from radzoo.report.measure import choice, measure, seeds
 from radzoo.report.words import chosen, number
 
@@ -25,6 +26,8 @@ def table(metrics: dict) -> str:
             *(e if isinstance(e, str) else measured.of(e) for e in elsewhere),
         ))  # fmt: skip
     said = aligned(lines)
+    if "froc" in best["test"]:
+        said += ["", *sentences(best["test"]["froc"]), ""]
     said.append("* chosen on validation" + (" - the images are synthetic" if metrics["synthetic"] else ""))
     if repeats > 1:
         said.append("intervals and the columns after them are of the first seed; the range of all is no interval")

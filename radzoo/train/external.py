@@ -17,6 +17,7 @@ from radzoo.errors import BadInput
 from radzoo.finished import finished, raw_answers
 from radzoo.metrics import Recalibration
 from radzoo.recipe import Data, Recipe, from_json
+from radzoo.train.detection import froc, with_scans
 from radzoo.train.fit import say
 from radzoo.train.folder import alone, read_csv, read_json, write_csv, write_json
 from radzoo.train.judge import apply, evaluated, units
@@ -38,12 +39,22 @@ def known_patients(data: Data, index: str, patients) -> list[str]:
 
 
 def evaluate_run(
-    run: str | Path, index: str | Path, *, image=None, label=None, patient=None, study=None, positive=None, where=None
+    run: str | Path,
+    index: str | Path,
+    *,
+    image=None,
+    label=None,
+    patient=None,
+    study=None,
+    positive=None,
+    where=None,
+    reference=None,
 ) -> tuple[Path, dict]:
     """Tries the finished run's model on the images of another index, with its weights and threshold as they are.
 
     The predictions and numbers stay in the run folder, whose report gets a column for them. Columns that are not named
     are called as in the run's own index; `where` is the run's own filter unless one is given, and "" is none.
+    `reference` lists the lesions of candidates.
 
     Returns:
         The run folder and the content of its `metrics.json`.
@@ -57,7 +68,7 @@ def evaluate_run(
     named = {key: value for key, value in named.items() if value is not None}
     if where is not None:
         named["where"] = where or None
-    data = dataclasses.replace(recipe.data, **named)
+    data = dataclasses.replace(recipe.data, **named, reference=reference)  # that of the run knows no other scans
     with alone(folder):
         look(folder, dataclasses.replace(recipe, data=data), tuple(measured["classes"]), str(index))
         measured = with_external(folder, measured)
@@ -115,6 +126,9 @@ def look(folder: Path, recipe: Recipe, classes, index: str) -> None:
     pooled = units(recipe, other, np.arange(len(keys)), raw)
     judged = apply(pooled, Recalibration.from_json(done.told["recalibration"]), tuple(done.told["thresholds"]))
     evaluation = evaluated(recipe, other, vars(judged), rule=recipe.threshold)
+    if other.candidates is not None:
+        other = with_scans(other, store, keys)
+        evaluation["froc"] = froc(recipe, other, vars(judged), everything=True)
     number = len(before) + 1
     each = apply(dataclasses.replace(pooled, raw=raw), judged.recalibration, judged.thresholds).probability
     write_csv(folder / f"external-{number}.csv", pd.concat([table, columns(other.classes, each)], axis=1))

@@ -126,7 +126,7 @@ def _course(model, recipe: Recipe, train: Part, validation: Part, store: Store, 
     loss = loss_for(
         task,
         train.labels,
-        class_weights=recipe.class_weights,
+        class_weights=recipe.class_weights and not recipe.balanced,
         kind=recipe.loss,
         label_smoothing=recipe.label_smoothing,
     )
@@ -154,7 +154,8 @@ def _epoch(course: Course, phase: Phase, progress: state.Progress) -> tuple[dict
     pace = rate(model.optimizer)  # at the first step
     images = batches(
         course.store, course.train.keys, course.train.labels, batch=recipe.batch, augment=recipe.augment,
-        seed=recipe.seed, epoch=number, shuffle=True, beside=course.train.beside, outputs=len(model.outputs),
+        seed=recipe.seed, epoch=number, shuffle=True, balanced=recipe.balanced, beside=course.train.beside,
+        outputs=len(model.outputs),
     )  # fmt: skip
     fitted = model.fit(images, initial_epoch=number, epochs=number + 1, verbose=0, shuffle=False)
     guide, truth = course.validation, course.validation.labels

@@ -21,6 +21,7 @@ from radzoo.metrics import (
 )
 from radzoo.metrics.score import WORST
 from radzoo.recipe import Recipe
+from radzoo.train.detection import froc
 
 PARTS = ("validation", "test")
 CONSTANT = "says the same for every image"
@@ -164,11 +165,17 @@ def cross_fitted(recipe: Recipe, index: Index, fold, *epochs: np.ndarray) -> flo
 
 
 def measure(recipe: Recipe, index: Index, judged: dict[int, dict[str, Judged]], part: str) -> dict:
-    """`evaluated` on one part of all folds together; each unit is called by the threshold of its own fold."""
+    """`evaluated` on one part of all folds together; each unit is called by the threshold of its own fold.
+
+    Of tested candidates also their `froc`.
+    """
     together = pooled(judged, part)
     constant = all(each[part].recalibration.note == CONSTANT for each in judged.values())
     several = together["folds"] if len(folds(index)) > 1 else None
-    return evaluated(recipe, index, together, rule=None if constant else recipe.threshold, folds=several)
+    told = evaluated(recipe, index, together, rule=None if constant else recipe.threshold, folds=several)
+    if part == "test" and index.candidates is not None and not constant:
+        told["froc"] = froc(recipe, index, together)
+    return told
 
 
 def evaluated(recipe: Recipe, index: Index, together: dict, *, rule: str | None, folds=None) -> dict:

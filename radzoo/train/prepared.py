@@ -13,11 +13,13 @@ import pandas as pd
 from radzoo import channels as grey
 from radzoo import registry, weights
 from radzoo.data import Index, Store, assign_splits, read_index
+from radzoo.data.candidates import counted
 from radzoo.data.split import FINAL, folds
 from radzoo.errors import BadInput
 from radzoo.images import Input
 from radzoo.recipe import Recipe
 from radzoo.train.controls import metadata_names
+from radzoo.train.detection import with_scans
 from radzoo.train.external import Apart, known_patients, read_other
 from radzoo.train.folder import read_csv, read_json
 from radzoo.train.jobs import View, beside, network, precision
@@ -38,7 +40,10 @@ def prepared(recipe: Recipe) -> tuple[Index, dict[str, View]]:
         store = Store(spec)
         views[model] = View(spec, store, np.array(store.add(index.table["path"])))
     first = views[recipe.models[0]]
+    index = with_scans(index, first.store, first.keys)
     index = assign_splits(index, first.store.digests(first.keys), recipe.data, recipe.seed, list(first.keys))
+    if index.candidates is not None:
+        counted(index.candidates, index.table, recipe.seed)  # refuses a reference without the split of its own scans
     metadata_names(recipe, index)
     check_loss(recipe, index)
     learnt = [beside(index, fold)[0] for fold in (*folds(index), *([FINAL] if len(folds(index)) > 1 else []))]
@@ -64,12 +69,15 @@ def _spec(recipe: Recipe, model: str) -> Input:
         spec = manifest.input
     _check_channels(recipe)
     spec = grey.adapted_spec(
-        spec, recipe.channels, windows=recipe.windows, files=len(recipe.data.image), mosaic=recipe.data.mosaic
-    )
+        spec, recipe.channels, windows=recipe.windows, files=len(recipe.data.image), mosaic=recipe.data.mosaic,
+        cubes=max(1, len(recipe.patch_mm)),
+    )  # fmt: skip
     size = recipe.size or (spec.shape[:-1] if recipe.weights else card.input[:-1])
     size = (size, size) if isinstance(size, int) else size
     window = spec.window if recipe.window == "header" or recipe.windows else recipe.window
     volume = {"spacing_mm": recipe.spacing_mm, "uneven": recipe.uneven}
+    if recipe.patch != "none":
+        volume |= {"patch": recipe.patch, "patch_mm": recipe.patch_mm}
     return dataclasses.replace(spec, shape=(*size, spec.shape[-1]), window=window, **volume)
 
 

@@ -118,6 +118,19 @@ def _check_options(recipe: Recipe) -> None:
     owners = {*recipe.data.image, recipe.data.patient, recipe.data.study, recipe.data.split}
     named = [name for name in recipe.data.covariates if name in owners]
     demand(not named, f"column {', '.join(named)} tells images or patients apart: it cannot be a covariate, too")
+    _check_places(recipe, demand)
+
+
+def _check_places(recipe: Recipe, demand) -> None:
+    """Places, what is seen around them, and the lesions that they hit belong together."""
+    placed, patch = recipe.data.place is not None, recipe.patch
+    demand(placed == (patch != "none"), f"patch={patch!r} came with data.place={recipe.data.place}: name both, or none")
+    demand(patch == "none" or recipe.patch_mm, f"patch={patch!r} came without its size: pass --patch_mm, such as 50")
+    lesions = recipe.data.lesion or recipe.data.reference
+    demand(placed or not lesions, "data.lesion or data.reference came without data.place: name the columns x y z")
+    demand(recipe.unit == "image" or not lesions, f"--unit {recipe.unit} came with lesions: each candidate is a unit")
+    numbers = recipe.balanced and recipe.task == "regression"
+    demand(not numbers, "balanced came for a regression, which has no classes: leave it out")
 
 
 def _check_augment(augment) -> None:

@@ -17,6 +17,7 @@ from radzoo.errors import BadInput
 from radzoo.images.volumes.shown import three_planes
 from radzoo.recipe import Recipe, from_json
 from radzoo.report.looking import explained
+from radzoo.train import scans
 from radzoo.train.controls import baseline_answers, keep_baselines
 from radzoo.train.external import evaluate_run, look
 from radzoo.train.fit import say
@@ -116,6 +117,9 @@ def ensemble(runs, *, how: str = "weights", out: str | Path | None = None) -> Ru
 def _go(folder: Path, recipe: Recipe, index: Index, views: dict[str, View]) -> Run:
     """Trains what is not trained yet, and evaluates all."""
     start = time.perf_counter()
+    first = views[recipe.models[0]].spec
+    if first.patch and not (folder / "candidates.html").is_file():
+        say(f"look before you wait, are the places right? {scans.before(folder, index, first, recipe.seed)}")
     outcomes = [do(folder, recipe, index, job, views[job.model]) for job in planned(recipe, index)]
     others = baseline_answers(recipe, index, views[recipe.models[0]])
     keep_baselines(folder, others)
@@ -130,7 +134,12 @@ def _go(folder: Path, recipe: Recipe, index: Index, views: dict[str, View]) -> R
     spent = {"minutes": round((time.perf_counter() - start) / 60, 2), **_weights_and_xla(outcomes)}
     write_json(folder / "environment.json", began | spent)
     view = views[members_of(measured)[0]]  # an ensemble shows what its best member sees
-    report.write(folder, lambda row: _picture(view, index, row), explained(folder, _inputs(recipe, index, view)))
+    shown = explained(folder, _inputs(recipe, index, view))
+    if view.spec.patch:
+        shown = dataclasses.replace(shown, under=lambda row: _patch(view, index, row))
+    if index.candidates is not None:
+        scans.unfound(folder, recipe, index, view.spec)
+    report.write(folder, lambda row: _picture(view, index, row), shown)
     return Run(folder, measured)
 
 
@@ -152,13 +161,21 @@ def _weights_and_xla(outcomes: list[Outcome]) -> dict:
 def _picture(view: View, index: Index, row: int) -> np.ndarray:
     """The network's view of the image in row `row` of the index: `(h, w)` or `(h, w, 3)` in 0..1.
 
-    Channels that are no colours (windows, contrast phases) stand side by side; a volume shows three planes.
+    Channels that are no colours (windows, contrast phases) stand side by side; a volume shows three planes, a place in
+    a volume those of its scan.
     """
-    image = view.store[view.keys[_positions(index, [row])[0]]]
+    place = _positions(index, [row])[0]
+    if view.spec.patch:
+        return scans.picture(view.spec, index.table["path"].iloc[place])
+    image = view.store[view.keys[place]]
     if view.spec.volume:
         planes = [three_planes(each, spacing_mm=view.spec.spacing_mm) for each in np.moveaxis(image, -1, 0)]
         return np.hstack(planes)
     return image if view.spec.photometric == "RGB" else np.hstack(np.moveaxis(image, -1, 0))
+
+
+def _patch(view: View, index: Index, row: int) -> np.ndarray:
+    return scans.mosaic(view.spec, view.store[view.keys[_positions(index, [row])[0]]])
 
 
 def _inputs(recipe: Recipe, index: Index, view: View):

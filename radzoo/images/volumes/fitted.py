@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from radzoo.errors import BadInput
@@ -33,7 +35,7 @@ def fitted(volumes, shape, window, spacing_mm=None) -> np.ndarray:
         grid = resample.to_spacing(volume, spacing_mm or _isotropic(volume, shape))
         values = resample.crop_or_pad(grid, shape).values
         for each in window if several else (window,):
-            channels.append(_shown(values, volume, each))
+            channels.append(scale(volume, each)(values))
     return np.stack(channels, axis=-1)
 
 
@@ -43,13 +45,13 @@ def _isotropic(volume: Volume, shape) -> tuple[float, float, float]:
     return (float((extents / np.array(shape)).max()),) * 3
 
 
-def _shown(values: np.ndarray, volume: Volume, window) -> np.ndarray:
-    """Values of the fitted volume in 0..1; percentiles are those of the whole one."""
+def scale(volume: Volume, window) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from values of this volume to 0..1; percentiles are those of the whole volume."""
     if not isinstance(window, str):
-        return intensity.window(values, *window)
+        return lambda values: intensity.window(values, *window)
     if volume.modality == "CT":
         raise BadInput("CT needs a window that fits the question: give center and width, such as --window 40 400")
     low, high = np.percentile(volume.values, (1, 99))
     if low == high:
         raise BadInput("percentiles 1 and 99 of the voxels are equal: give a window in numbers, or leave this one out")
-    return ((values - np.float32(low)) / np.float32(high - low)).clip(0, 1).astype("float32")
+    return lambda values: ((values - np.float32(low)) / np.float32(high - low)).clip(0, 1).astype("float32")

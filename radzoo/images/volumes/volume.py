@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from radzoo.errors import BadInput
+from radzoo.images.paths import Place
 
 SKEW = 0.01  # cosine between two axes that are meant to be at right angles: half a degree
 AXES = "zyx"
@@ -27,6 +28,8 @@ class Volume:
         affine: float64 `(4, 4)`: voxel `(z, y, x, 1)` to the centre of that voxel `(x, y, z, 1)`, LPS, mm.
         modality: DICOM modality such as `"CT"`; None where the file does not say.
         applied: the steps from stored values to `values`, in order.
+        stored: float64 `(4, 4)`: voxel `(i, j, k, 1)` of the file, before it was turned, to LPS; None where it is
+            `affine` with its axes reversed.
     Raises:
         BadInput: an array that is not 3-D, or axes without length, not finite or not at right angles.
     """
@@ -35,6 +38,7 @@ class Volume:
     affine: np.ndarray
     modality: str | None = None
     applied: tuple[str, ...] = ()
+    stored: np.ndarray | None = None
 
     def __post_init__(self):
         if self.values.ndim != 3 or not self.values.size:
@@ -89,6 +93,14 @@ class Volume:
         """`(n, 3)` LPS positions `(x, y, z)` in mm as voxels `(z, y, x)`, which may be fractions or lie outside."""
         return (np.asarray(positions, float) - self.affine[:3, 3]) @ np.linalg.inv(self.affine[:3, :3]).T
 
+    def position(self, place: Place) -> np.ndarray:
+        """A place in any frame as LPS `(x, y, z)`, mm."""
+        x, y, z = place.position
+        if place.frame == "voxel":
+            stored = self.affine[:, [2, 1, 0, 3]] if self.stored is None else self.stored
+            return (stored @ (x, y, z, 1))[:3]
+        return np.array((x, y, z) if place.frame == "lps" else (-x, -y, z), float)
+
 
 def checked(affine) -> np.ndarray:
     """float64 `(4, 4)`.
@@ -128,7 +140,8 @@ def turned(volume: Volume) -> Volume:
     if order == (0, 1, 2) and min(signs) > 0:
         return volume
     step = f"{volume.orientation} to SPL"
-    return replace(volume, values=values, affine=affine, applied=(*volume.applied, step))
+    stored = volume.affine[:, [2, 1, 0, 3]] if volume.stored is None else volume.stored
+    return replace(volume, values=values, affine=affine, applied=(*volume.applied, step), stored=stored)
 
 
 def nearest_axes(direction: np.ndarray) -> tuple[int, int, int]:
