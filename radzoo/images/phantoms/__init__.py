@@ -6,13 +6,14 @@
     radiograph all of it, one image
     chest_set, tuberculosis, pneumonia    sets of chest radiographs
     hand, mammogram, mammography_lesions, brain_mr, lung_texture, liver_ct, liver_mr      one file per other kind
-    hippocampus                volumes
+    hippocampus, lung_ct, lung_nodules, liver_phases      volumes
+    lung_block, nodules, solid  a block of chest CT, what grows in it, shapes and random fields in 3-D
     texture    shapes and random fields that these share
     header, plain, files       DICOM files and the index
 
 Findings are independent of one another, of anatomy and of the scanner; a patient's images share anatomy and findings.
-Only the chest is an anatomy in depth; the hippocampus is a volume of simple shapes, and the other kinds are flat, drawn
-to be learnt from and to be told from noise.
+Only the chest radiograph is an anatomy in depth; volumes are blocks of simple shapes, and the other kinds are flat,
+drawn to be learnt from and to be told from noise.
 What is learnt here says nothing about patients: phantoms test software, not medicine.
 """
 
@@ -62,6 +63,9 @@ KINDS = {
     "liver_ct": Kind("liver_ct", ("category",), ("plain", "arterial", "delayed")),
     "liver_mr": Kind("liver_mr", ("fibrosis",)),
     "hippocampus": Kind("hippocampus", ("volume_ml",)),
+    "lung_ct": Kind("lung_ct", ("label",), ("series",), "candidates.csv"),
+    "lung_nodules": Kind("lung_nodules", ("malignant",), ("series",), "nodules.csv"),
+    "liver_phases": Kind("liver_phases", ("category",), ("plain", "arterial", "delayed")),
 }
 
 # What `phantom:NAME` gives. The patients of the second set have no consolidation: it trains what the demo transfers.

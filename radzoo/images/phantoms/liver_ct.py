@@ -74,17 +74,8 @@ def phases(generator, category: str, radius: float, organ, bolus: float, size: i
     )
     images = []
     for i, step in enumerate(MASS[category]):
-        lesion = organ[i] + (step + spread[i]) + (9 if category in "AB" else 3) * mosaic
-        if category == "A":
-            lesion = lesion + (22 * rim if i == 2 else 0)  # the capsule
-        elif category == "B" and i:
-            lesion = lesion + (40 if i == 1 else 8) * rim + (i == 2) * 10 * soft(-inside - 0.5 * radius, 6)
-        elif category == "D" and i:
-            pool = organ[i] + (55 * bolus if i == 1 else 22 * bolus)
-            filled = pools if i == 1 else np.maximum(pools, soft(0.62 * radius - inside, 0.5 * radius))
-            lesion = lesion * (1 - filled) + pool * filled
-        elif category == "E":
-            lesion = 6 + spread[0] + 0 * mosaic
+        level = 6 + spread[0] if category == "E" else organ[i] + (step + spread[i])
+        lesion = enhanced(category, i, level, organ[i], bolus, inside, rim, mosaic, pools, radius)
         liver = organ[i] + 3 * mosaic
         liver = liver + (VESSEL[i] - LIVER[i] + (bolus - 1) * 15 * (i > 0)) * vessels
         liver = liver + (0, 70 * bolus, 15)[i] * arteries
@@ -93,6 +84,29 @@ def phases(generator, category: str, radius: float, organ, bolus: float, size: i
         image = body(image, i)
         images.append(shift(image.astype("float32"), *generator.normal(0, 1.2, 2) / pixel))
     return images
+
+
+def enhanced(category: str, phase: int, level: float, liver: float, bolus: float, inside, rim, mosaic, pools, radius):
+    """HU of a mass in one phase, in two or three dimensions.
+
+    Args:
+        level: HU of its core, without texture.
+        liver: HU of the liver around it.
+        inside: distance to the mass's edge in mm, positive inside; `rim` 1 just within it, falling to 0.
+        mosaic: texture of variance 1.
+        pools: where a haemangioma fills first, 0..1.
+        radius: mm.
+    """
+    lesion = level + (9 if category in "AB" else 0 if category == "E" else 3) * mosaic
+    if category == "A":
+        lesion = lesion + (22 * rim if phase == 2 else 0)  # the capsule
+    elif category == "B" and phase:
+        lesion = lesion + (40 if phase == 1 else 8) * rim + (phase == 2) * 10 * soft(-inside - 0.5 * radius, 6)
+    elif category == "D" and phase:
+        pool = liver + (55 * bolus if phase == 1 else 22 * bolus)
+        filled = pools if phase == 1 else np.maximum(pools, soft(0.62 * radius - inside, 0.5 * radius))
+        lesion = lesion * (1 - filled) + pool * filled
+    return lesion
 
 
 def surroundings(generator, x, y):

@@ -1,0 +1,114 @@
+"""Shapes and textures in three dimensions: a grid in mm, tubes that taper, lobulated bodies, random fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Voxel centres in mm along `(z, y, x)`, to the head, the back and the left, the origin in the middle.
+
+    Attributes:
+        shape: voxels along `(z, y, x)`.
+        step: mm between them.
+    """
+
+    shape: tuple[int, int, int]
+    step: tuple[float, float, float]
+
+    @property
+    def axes(self) -> list[np.ndarray]:
+        """z, y and x, each `(n,)`."""
+        pairs = zip(self.shape, self.step, strict=True)
+        return [((np.arange(n) - (n - 1) / 2) * step).astype("float32") for n, step in pairs]
+
+    @property
+    def open(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """z `(n, 1, 1)`, y `(1, n, 1)` and x `(1, 1, n)`."""
+        return np.ix_(*self.axes)
+
+    def near(self, low, high) -> tuple[tuple[slice, slice, slice], tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """The part between two corners in mm: its place in the grid (perhaps empty), and its `open` axes."""
+        place = []
+        for n, step, first, last in zip(self.shape, self.step, low, high, strict=True):
+            start, stop = np.floor(first / step + (n - 1) / 2), np.ceil(last / step + (n - 1) / 2) + 1
+            place.append(slice(int(np.clip(start, 0, n)), int(np.clip(stop, 0, n))))
+        return tuple(place), np.ix_(*(axis[part] for axis, part in zip(self.axes, place, strict=True)))
+
+
+def soft(inside: np.ndarray, width: float) -> np.ndarray:
+    """A mask 0..1 of a signed distance (positive inside) whose edge is `width` wide."""
+    return np.clip(0.5 + inside / np.float32(width), 0, 1)
+
+
+def ellipsoid(z, y, x, centre, axes) -> np.ndarray:
+    """About the distance to an ellipsoid's surface, positive inside; `centre` and `axes` `(z, y, x)`."""
+    parts = [((each - c) / a) ** 2 for each, c, a in zip((z, y, x), centre, axes, strict=True)]
+    return (1 - np.sqrt(parts[0] + parts[1] + parts[2])) * min(axes)
+
+
+def tube(z, y, x, start, end, radii) -> np.ndarray:
+    """Distance to the surface of a straight tube with round ends whose radius goes from `radii[0]` to `radii[1]`."""
+    start, along = np.asarray(start, "float32"), np.asarray(end, "float32") - np.asarray(start, "float32")
+    dz, dy, dx = z - start[0], y - start[1], x - start[2]
+    share = np.clip((dz * along[0] + dy * along[1] + dx * along[2]) / max(float(along @ along), 1e-6), 0, 1)
+    apart = np.sqrt((dz - share * along[0]) ** 2 + (dy - share * along[1]) ** 2 + (dx - share * along[2]) ** 2)
+    return radii[0] + (radii[1] - radii[0]) * share - apart
+
+
+def draw_tubes(mask: np.ndarray, grid: Grid, starts, ends, radii, edge: float) -> None:
+    """Adds tubes to a mask 0..1 of the grid, in place; where they overlap the higher value counts.
+
+    Args:
+        starts, ends: `(n, 3)` in mm.
+        radii: `(n, 2)` in mm; a tube thinner than the edge is fainter, as its part of the voxels is smaller.
+        edge: mm.
+    """
+    reach = radii.max(1, keepdims=True) + edge
+    low, high = np.minimum(starts, ends) - reach, np.maximum(starts, ends) + reach
+    for start, end, wide, first, last in zip(starts, ends, radii, low, high, strict=True):
+        place, (z, y, x) = grid.near(first, last)
+        if z.size and y.size and x.size:
+            part = soft(tube(z, y, x, start, end, wide), edge) * min(1.0, 2 * float(wide.mean()) / edge)
+            np.maximum(mask[place], part, out=mask[place])
+
+
+def directions(generator, count: int) -> np.ndarray:
+    """Unit vectors `(count, 3)`, all directions alike."""
+    way = generator.normal(size=(count, 3))
+    return way / np.linalg.norm(way, axis=1, keepdims=True)
+
+
+def lobulated(z, y, x, centre, radius: float, lobes, heights, sharp: float) -> np.ndarray:
+    """About the distance to the surface of a ball with bumps, positive inside.
+
+    Args:
+        lobes: unit vectors `(n, 3)` to the tops of the bumps.
+        heights: `(n,)`, of the radius; negative ones are notches.
+        sharp: 2 for bumps as wide as the ball, 10 for narrow ones.
+    """
+    dz, dy, dx = z - centre[0], y - centre[1], x - centre[2]
+    apart = np.sqrt(dz**2 + dy**2 + dx**2)
+    scale, edge = 1 / np.maximum(apart, 1e-3), np.float32(1)
+    for (a, b, c), height in zip(lobes, heights, strict=True):
+        edge = edge + height * np.exp(sharp * ((dz * a + dy * b + dx * c) * scale - 1))
+    return (radius * np.clip(edge, 0.55, 1.6) - apart).astype("float32")
+
+
+def field(generator, grid: Grid, exponent: float, coarsest: float, finest: float) -> np.ndarray:
+    """A Gaussian random field on the grid, of variance 1, whose power falls as 1 / f^exponent.
+
+    Args:
+        coarsest, finest: wavelengths in mm, beyond which the power is flat, and at which the amplitude has fallen to
+            1/e of that law.
+    """
+    white = np.fft.rfftn(generator.standard_normal(grid.shape, dtype="float32"))
+    (fz, fy), fx = (np.fft.fftfreq(n, d) for n, d in zip(grid.shape[:2], grid.step[:2], strict=True)), None
+    fx = np.fft.rfftfreq(grid.shape[2], grid.step[2])
+    square = (fz[:, None, None] ** 2 + fy[:, None] ** 2 + fx**2).astype("float32")
+    gain = (square + np.float32(coarsest**-2.0)) ** (-exponent / 4) * np.exp(-square * np.float32(finest**2))
+    values = np.fft.irfftn(white * gain, s=grid.shape, axes=(0, 1, 2)).astype("float32")
+    return (values - values.mean()) / values.std()
