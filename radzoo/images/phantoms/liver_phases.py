@@ -73,7 +73,7 @@ def phases(generator, grid: Grid, category: str, radius: float) -> list[np.ndarr
     wide = np.repeat(radius * generator.uniform(0.3, 0.5, (len(ways), 1)), 2, axis=1)
     pools = np.zeros(grid.shape, "float32")
     draw_tubes(pools, grid, centre + 0.8 * radius * ways, centre + 0.82 * radius * ways, wide, 1.5)
-    veins, arteries = (vessels(generator, grid, half, *kind) for kind in (((4, 9), (1.2, 4.0)), ((3, 9), (0.7, 1.5))))
+    veins, arteries = (vessels(generator, grid, half, *kind) for kind in (((6, 12), (1.2, 4.0)), ((4, 10), (0.7, 1.5))))
     body, spread, volumes = surroundings(generator, z, y, x), generator.normal(0, 5, 3), []
     for i, step in enumerate(MASS[category]):
         level = 6 + spread[0] if category == "E" else organ[i] + step + spread[i]

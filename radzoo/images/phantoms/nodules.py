@@ -33,7 +33,7 @@ class Nodule:
 
 def draw(generator: np.random.Generator, centre) -> Nodule:
     """A nodule at this place; every nodule takes the same number of draws whatever it becomes."""
-    diameter = float(np.exp(generator.uniform(*np.log(DIAMETER))))
+    diameter = float(generator.uniform(*DIAMETER))
     malignant, share = bool(generator.random() < 0.5), generator.random()
     kind = "calcified" if share < CALCIFIED else "part-solid" if share < CALCIFIED + PART_SOLID else "solid"
     density, seed = float(generator.normal(SOLID, 12)), int(generator.integers(2**31))
@@ -55,7 +55,7 @@ def shape(nodule: Nodule, grid: Grid) -> tuple[tuple, np.ndarray, np.ndarray]:
         mask = soft(inside, edge)
         if nodule.malignant:
             spicules(generator, mask, own, offset, nodule.diameter / 2, edge)
-        radius *= float(np.clip((wanted / (mask.sum() * voxel)) ** (1 / 3), 0.7, 1.2))
+        radius = max(0.75 * nodule.diameter / 2, radius * float((wanted / (mask.sum() * voxel)) ** (1 / 3)))
     return place, mask, inside
 
 
@@ -63,19 +63,18 @@ def body(generator, malignant: bool, z, y, x, centre, radius: float) -> np.ndarr
     """Distance to the surface of the nodule's body: lobes and notches, or a smooth, slightly ellipsoid ball."""
     if malignant:
         count = int(generator.integers(5, 9))
-        heights = generator.uniform(0.2, 0.5, count) * generator.choice([1, 1, -1], count)
-        return lobulated(z, y, x, centre, radius, directions(generator, count), heights, 6.0)
+        heights = generator.uniform(0.3, 0.6, count) * generator.choice([1, 1, -1], count)
+        return lobulated(z, y, x, centre, radius, directions(generator, count), heights, 7.0)
     way, longer = directions(generator, 1)[0], generator.uniform(1, 1.25)
     return lobulated(z, y, x, centre, radius, np.stack([way, -way]), np.full(2, longer - 1), 1.5)
 
 
 def spicules(generator, mask: np.ndarray, grid: Grid, centre, radius: float, edge: float) -> None:
     """Lines that run straight out of the body and taper, painted into its mask."""
-    count = int(generator.integers(9, 16))
-    ways, length = directions(generator, count), radius * generator.uniform(0.35, 0.9, count) + 2.5
-    starts = centre + ways * 0.7 * radius
-    ends = centre + ways * (radius + length)[:, None]
-    wide = generator.uniform(0.5, 0.8, count) * (0.7 + radius / 12)
+    count = int(generator.integers(16, 26))
+    ways, length = directions(generator, count), radius * generator.uniform(0.5, 1.1, count) + 2.5
+    wide = (0.45 + 0.05 * radius) * generator.uniform(0.8, 1.2, count)
+    starts, ends = centre + ways * 0.6 * radius, centre + ways * (radius + length)[:, None]
     draw_tubes(mask, grid, starts, ends, np.stack([wide, 0.35 * wide], axis=1), edge)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import fft
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,10 +106,12 @@ def field(generator, grid: Grid, exponent: float, coarsest: float, finest: float
         coarsest, finest: wavelengths in mm, beyond which the power is flat, and at which the amplitude has fallen to
             1/e of that law.
     """
-    white = np.fft.rfftn(generator.standard_normal(grid.shape, dtype="float32"))
-    (fz, fy), fx = (np.fft.fftfreq(n, d) for n, d in zip(grid.shape[:2], grid.step[:2], strict=True)), None
-    fx = np.fft.rfftfreq(grid.shape[2], grid.step[2])
-    square = (fz[:, None, None] ** 2 + fy[:, None] ** 2 + fx**2).astype("float32")
-    gain = (square + np.float32(coarsest**-2.0)) ** (-exponent / 4) * np.exp(-square * np.float32(finest**2))
-    values = np.fft.irfftn(white * gain, s=grid.shape, axes=(0, 1, 2)).astype("float32")
+    white = fft.rfftn(generator.standard_normal(grid.shape, dtype="float32"))
+    (depth, height, width), (dz, dy, dx) = grid.shape, grid.step
+    fz, fy, fx = fft.fftfreq(depth, dz)[:, None, None], fft.fftfreq(height, dy)[:, None], fft.rfftfreq(width, dx)
+    square = (fz**2 + fy**2 + fx**2).astype("float32")
+    gain = np.exp(-square * np.float32(finest**2))
+    if exponent:
+        gain *= (square + np.float32(coarsest**-2.0)) ** np.float32(-exponent / 4)
+    values = fft.irfftn(white * gain, s=grid.shape)
     return (values - values.mean()) / values.std()
