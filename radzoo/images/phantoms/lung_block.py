@@ -79,7 +79,7 @@ def pleura(generator, grid: Grid, lung) -> tuple[np.ndarray, np.ndarray]:
     surface = np.argwhere(np.abs(lung) < 0.6 * max(grid.step))
     thick = np.zeros(grid.shape, "float32")
     chosen = surface[generator.integers(len(surface), size=int(generator.integers(8, 14)))]
-    places = np.array([[axis[i] for axis, i in zip(grid.axes, each, strict=True)] for each in chosen])
+    places = grid.places(chosen)
     for place in places:
         wide, high = generator.uniform(2.5, 6), generator.uniform(1.5, 5)
         part, (z, y, x) = grid.near(place - 3 * wide, place + 3 * wide)
@@ -143,6 +143,8 @@ def tree(generator, grid: Grid, lung, scale: float, side: int, edge: float):
         np.concatenate(ends) * (1, 1, side),
         np.concatenate(radii),
     )
+    seen = np.maximum(distance(grid, lung, starts), distance(grid, lung, ends)) > -5  # the others the wall hides
+    starts, ends, radii = starts[seen], ends[seen], radii[seen]
     draw_tubes(blood, grid, starts, ends, radii, edge)
     blood *= soft(lung + 1, 2)
     blood = np.maximum(blood, 0.8 * np.clip(shell - air, 0, 1)) * (1 - air)

@@ -2,7 +2,8 @@
 
 Shape alone tells them apart. In patients the diameter tells much as well (most small nodules are benign); here
 diameter, place, density, calcification and ground glass are drawn alike for both, so that what is learnt is the shape.
-A nodule has the volume of a ball of its diameter, lobes and spicules included: how much tissue says nothing either.
+A nodule has the volume of a ball of its diameter, lobes and spicules included (below 8 mm somewhat more, else little
+would be left between the spicules): how much tissue there is says nothing either.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ from radzoo.images.phantoms.solid import Grid, directions, draw_tubes, lobulated
 DIAMETER = (4.0, 20.0)  # mm
 SOLID, GLASS, CHALK = 35.0, -620.0, 320.0  # HU
 CALCIFIED, PART_SOLID = 0.12, 0.15  # share of nodules, of either class
-CORE = 0.55  # of the radius: so far from its centre every nodule is nodule
+LEAST = 0.75  # of the drawn radius: so much is left to the body when its spicules take their share
+CORE = 0.45  # of the radius: so far from its centre every nodule is nodule
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Nodule:
-    """One nodule before it is painted; `centre` `(z, y, x)` in mm of the block."""
+    """One nodule before it is painted."""
 
-    centre: tuple[float, float, float]
+    centre: np.ndarray  # (z, y, x) in mm of the block
     diameter: float
     malignant: bool
     density: float  # HU
@@ -37,42 +39,41 @@ def draw(generator: np.random.Generator, centre) -> Nodule:
     malignant, share = bool(generator.random() < 0.5), generator.random()
     kind = "calcified" if share < CALCIFIED else "part-solid" if share < CALCIFIED + PART_SOLID else "solid"
     density, seed = float(generator.normal(SOLID, 12)), int(generator.integers(2**31))
-    return Nodule(tuple(float(each) for each in centre), diameter, malignant, density, kind, seed)
+    return Nodule(np.asarray(centre, float), diameter, malignant, density, kind, seed)
 
 
 def shape(nodule: Nodule, grid: Grid) -> tuple[tuple, np.ndarray, np.ndarray]:
     """Where a nodule lies in the grid, how much of each voxel it is, and the distance to its body's surface in mm."""
-    radius = nodule.diameter / 2
+    drawn = radius = nodule.diameter / 2
     reach = 1.7 * radius + 8
-    middle = np.array(nodule.centre)
-    place, axes = grid.near(middle - reach, middle + reach)
+    place, axes = grid.near(nodule.centre - reach, nodule.centre + reach)
     own = Grid(tuple(axis.size for axis in axes), grid.step)
-    offset = middle - [float(a.ravel()[[0, -1]].mean()) for a in axes]  # of the nodule in its own part
+    offset = nodule.centre - [float(axis.ravel()[[0, -1]].mean()) for axis in axes]  # of the nodule in its own part
     edge, voxel, wanted = max(grid.step), float(np.prod(grid.step)), 4 / 3 * np.pi * radius**3
     for _ in range(3):  # lobes and spicules add volume: the body gives it back
         generator = np.random.default_rng(nodule.seed)
         inside = body(generator, nodule.malignant, *own.open, offset, radius)
         mask = soft(inside, edge)
         if nodule.malignant:
-            spicules(generator, mask, own, offset, nodule.diameter / 2, edge)
-        radius = max(0.75 * nodule.diameter / 2, radius * float((wanted / (mask.sum() * voxel)) ** (1 / 3)))
+            spicules(generator, mask, own, offset, drawn, edge)
+        radius = max(LEAST * drawn, radius * float((wanted / (mask.sum() * voxel)) ** (1 / 3)))
     return place, mask, inside
 
 
 def body(generator, malignant: bool, z, y, x, centre, radius: float) -> np.ndarray:
     """Distance to the surface of the nodule's body: lobes and notches, or a smooth, slightly ellipsoid ball."""
     if malignant:
-        count = int(generator.integers(5, 9))
-        heights = generator.uniform(0.3, 0.6, count) * generator.choice([1, 1, -1], count)
-        return lobulated(z, y, x, centre, radius, directions(generator, count), heights, 7.0)
+        count = int(generator.integers(6, 11))
+        heights = generator.uniform(0.35, 0.65, count) * generator.choice([1, -1], count)
+        return lobulated(z, y, x, centre, radius, directions(generator, count), heights, 9.0)
     way, longer = directions(generator, 1)[0], generator.uniform(1, 1.25)
     return lobulated(z, y, x, centre, radius, np.stack([way, -way]), np.full(2, longer - 1), 1.5)
 
 
 def spicules(generator, mask: np.ndarray, grid: Grid, centre, radius: float, edge: float) -> None:
     """Lines that run straight out of the body and taper, painted into its mask."""
-    count = int(generator.integers(16, 26))
-    ways, length = directions(generator, count), radius * generator.uniform(0.5, 1.1, count) + 2.5
+    count = int(6 + 2 * radius * generator.uniform(1.2, 1.8))
+    ways, length = directions(generator, count), radius * generator.uniform(0.3, 0.9, count) + 3
     wide = (0.45 + 0.05 * radius) * generator.uniform(0.8, 1.2, count)
     starts, ends = centre + ways * 0.6 * radius, centre + ways * (radius + length)[:, None]
     draw_tubes(mask, grid, starts, ends, np.stack([wide, 0.35 * wide], axis=1), edge)

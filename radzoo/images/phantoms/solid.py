@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import fft
@@ -20,7 +21,7 @@ class Grid:
     shape: tuple[int, int, int]
     step: tuple[float, float, float]
 
-    @property
+    @cached_property
     def axes(self) -> list[np.ndarray]:
         """z, y and x, each `(n,)`."""
         pairs = zip(self.shape, self.step, strict=True)
@@ -30,6 +31,10 @@ class Grid:
     def open(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """z `(n, 1, 1)`, y `(1, n, 1)` and x `(1, 1, n)`."""
         return np.ix_(*self.axes)
+
+    def places(self, voxels) -> np.ndarray:
+        """`(n, 3)` voxels as places in mm."""
+        return (np.asarray(voxels) - (np.array(self.shape) - 1) / 2) * self.step
 
     def near(self, low, high) -> tuple[tuple[slice, slice, slice], tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """The part between two corners in mm: its place in the grid (perhaps empty), and its `open` axes."""
