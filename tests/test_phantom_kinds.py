@@ -126,7 +126,7 @@ def test_hippocampi_are_volumes_of_known_millilitres(tmp_path):
     assert inside.sum() == pytest.approx(hippocampus.tube(rng(1), *finer, 56).sum() / 27, rel=0.03)
 
 
-@pytest.mark.parametrize("kind", [*VALUES, "pneumonia", "hippocampus"])
+@pytest.mark.parametrize("kind", [*VALUES, "pneumonia", "hippocampus", "liver_phases"])
 def test_a_recipe_finds_its_columns(kind, tmp_path, monkeypatch):
     monkeypatch.setenv("RADZOO_CACHE", str(tmp_path))
     monkeypatch.setitem(phantoms.SETS, kind, {"kind": kind, "patients": 12, "size": 48})

@@ -7,7 +7,8 @@
     chest_set, tuberculosis, pneumonia    sets of chest radiographs
     hand, mammogram, mammography_lesions, brain_mr, lung_texture, liver_ct, liver_mr      one file per other kind
     hippocampus, lung_ct, lung_nodules, liver_phases      volumes
-    lung_block, nodules, solid  a block of chest CT, what grows in it, shapes and random fields in 3-D
+    lung_block, nodules, lung_candidates      a block of chest CT, what grows in it, what a detector calls
+    solid      shapes and random fields in 3-D
     texture    shapes and random fields that these share
     header, plain, files       DICOM files and the index
 
@@ -126,8 +127,9 @@ def write(
         findings: of the chest, the ones that occur and have a column; the others never occur. None takes all.
         prevalence: of the chest, `{finding: share of patients}` where it should differ from `PREVALENCE`.
     Returns:
-        The path of `index.csv`: file (or one column per phase), patient_id, scanner, the columns that the kind's
-        module describes, synthetic (1). For pneumonia `images.npz`, in the layout of MedMNIST.
+        The path of the index: file (or one column per phase), patient_id, scanner, the columns that the kind's module
+        describes, synthetic (1); `index.csv`, of lungs the table that `KINDS` names. For pneumonia `images.npz`, in the
+        layout of MedMNIST.
     Raises:
         BadInput: unknown kind or finding, or a folder that holds anything else.
     """

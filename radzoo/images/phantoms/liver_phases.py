@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from radzoo.images.phantoms.files import progress
 from radzoo.images.phantoms.liver_ct import CATEGORIES, LIVER, MASS, PHASES, SCANNERS, VESSEL, enhanced
+from radzoo.images.phantoms.lung_ct import GRAIN
 from radzoo.images.phantoms.solid import Grid, directions, draw_tubes, field, lobulated, soft
 
 PATIENTS, SIZE = 100, 64  # voxels from front to back and from right to left
@@ -53,7 +54,7 @@ def crops(generator: np.random.Generator, size: int) -> tuple[list[np.ndarray], 
     volumes = []
     for clean in phases(generator, grid, category, radius):
         values = ndimage.gaussian_filter(clean, (0.3, blur / pixel, blur / pixel))
-        values += 0.8 * noise * field(generator, grid, 0.0, 50, 1.1 * blur)
+        values += 0.8 * noise * field(generator, grid, 0.0, 50, GRAIN * blur)
         volumes.append(np.rint(np.clip(values, -1024, 3071)).astype("int16"))
     return volumes, grid.step, {"scanner": name, "category": category, "diameter_mm": round(2 * radius, 1)}
 

@@ -29,10 +29,10 @@ def sites(generator, grid: Grid, block: Block, count: int) -> np.ndarray:
         if len(chosen) == count:
             break
         place, way = generator.uniform(-inner, inner), generator.random()
-        if way < 0.3:
+        if way < 0.2:
             place = block.vessels[generator.integers(len(block.vessels))] + generator.normal(0, 2, 3)
         deep = float(distance(grid, block.inside, place[None])[0])
-        low, high = (2, 6) if 0.3 <= way < 0.5 else (5, np.inf)  # mm from the wall
+        low, high = (2, 6) if 0.2 <= way < 0.4 else (5, np.inf)  # mm from the wall
         far = all(np.linalg.norm(place - each) > 24 for each in chosen)
         if low < deep < high and far and (np.abs(place) < inner).all():
             chosen.append(place)

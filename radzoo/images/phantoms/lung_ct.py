@@ -25,12 +25,13 @@ from radzoo.images.phantoms.solid import Grid, field, soft
 PATIENTS, SIZE = 80, 120  # mm of the block's sides from front to back and from right to left
 HEIGHT = 0.75  # of that, from foot to head
 SCANNERS = (  # name, spacing (z, y and x) in mm, blur in mm, noise in HU
-    ("Slice of Moon", (1.0, 0.9), 0.5, 42.0),
-    ("Cirrus", (1.25, 1.0), 0.7, 28.0),
-    ("Halo 16", (2.0, 0.8), 0.6, 30.0),
-    ("Halo 4", (2.5, 1.0), 0.8, 20.0),
-    ("Old Faithful", (3.0, 1.2), 0.9, 24.0),
+    ("Slice of Moon", (1.0, 0.9), 0.5, 30.0),
+    ("Cirrus", (1.25, 1.0), 0.7, 22.0),
+    ("Halo 16", (2.0, 0.8), 0.6, 26.0),
+    ("Halo 4", (2.5, 1.0), 0.8, 16.0),
+    ("Old Faithful", (3.0, 1.2), 0.9, 20.0),
 )
+GRAIN = 4.4  # wavelength of the noise for a blur of 1 mm: noise is as coarse as the image
 SHARES = (0.28, 0.28, 0.22, 0.16, 0.06)  # of the patients
 STORED = ((1, 1), (-1, -1), (-1, 1))  # signs of the file's x and y: its axes are RAS, LPS or LAS
 FRAMES = ("lps", "lps", "ras", "voxel")
@@ -92,7 +93,7 @@ def scan(generator, scanner: int, count: int, size: int):
     values = block.hu.reshape(slices, parts, side, side).mean(1)
     values = ndimage.gaussian_filter(values, (0, blur / pixel, blur / pixel))
     coarse = Grid(values.shape, (thick, pixel, pixel))
-    values += noise * generator.uniform(0.8, 1.25) * field(generator, coarse, 0.0, 50, 1.1 * blur)
+    values += noise * generator.uniform(0.8, 1.25) * field(generator, coarse, 0.0, 50, GRAIN * blur)
     values = np.rint(np.clip(values, -1024, 3071)).astype("int16")
     affine, middle = lie(generator, values.shape, (pixel, pixel, thick))
     return values, affine, [(each, middle + each.centre[::-1]) for each in found], middle + false[:, ::-1]

@@ -2,7 +2,7 @@
 
 Shape alone tells them apart. In patients the diameter tells much as well (most small nodules are benign); here
 diameter, place, density, calcification and ground glass are drawn alike for both, so that what is learnt is the shape.
-A nodule has the volume of a ball of its diameter, lobes and spicules included (below 8 mm somewhat more, else little
+A nodule has the volume of a ball of its diameter, lobes and spicules included (below 10 mm somewhat more, else little
 would be left between the spicules): how much tissue there is says nothing either.
 """
 
@@ -64,7 +64,7 @@ def body(generator, malignant: bool, z, y, x, centre, radius: float) -> np.ndarr
     """Distance to the surface of the nodule's body: lobes and notches, or a smooth, slightly ellipsoid ball."""
     if malignant:
         count = int(generator.integers(6, 11))
-        heights = generator.uniform(0.35, 0.65, count) * generator.choice([1, -1], count)
+        heights = generator.uniform(0.4, 0.7, count) * generator.choice([1, -1], count)
         return lobulated(z, y, x, centre, radius, directions(generator, count), heights, 9.0)
     way, longer = directions(generator, 1)[0], generator.uniform(1, 1.25)
     return lobulated(z, y, x, centre, radius, np.stack([way, -way]), np.full(2, longer - 1), 1.5)
@@ -72,9 +72,9 @@ def body(generator, malignant: bool, z, y, x, centre, radius: float) -> np.ndarr
 
 def spicules(generator, mask: np.ndarray, grid: Grid, centre, radius: float, edge: float) -> None:
     """Lines that run straight out of the body and taper, painted into its mask."""
-    count = int(6 + 2 * radius * generator.uniform(1.2, 1.8))
+    count = int(6 + 2 * radius * generator.uniform(2, 3))
     ways, length = directions(generator, count), radius * generator.uniform(0.3, 0.9, count) + 3
-    wide = (0.45 + 0.05 * radius) * generator.uniform(0.8, 1.2, count)
+    wide = (0.5 + 0.05 * radius) * generator.uniform(0.8, 1.2, count)
     starts, ends = centre + ways * 0.6 * radius, centre + ways * (radius + length)[:, None]
     draw_tubes(mask, grid, starts, ends, np.stack([wide, 0.35 * wide], axis=1), edge)
 

@@ -36,13 +36,21 @@ class Grid:
         """`(n, 3)` voxels as places in mm."""
         return (np.asarray(voxels) - (np.array(self.shape) - 1) / 2) * self.step
 
+    def span(self, low, high) -> tuple[np.ndarray, np.ndarray]:
+        """The first voxel and the one after the last between corners `(..., 3)` in mm; none where both are equal."""
+        middle, size = (np.array(self.shape) - 1) / 2, np.array(self.shape)
+        first, last = np.floor(low / np.array(self.step) + middle), np.ceil(high / np.array(self.step) + middle) + 1
+        return np.clip(first, 0, size).astype(int), np.clip(last, 0, size).astype(int)
+
     def near(self, low, high) -> tuple[tuple[slice, slice, slice], tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """The part between two corners in mm: its place in the grid (perhaps empty), and its `open` axes."""
-        place = []
-        for n, step, first, last in zip(self.shape, self.step, low, high, strict=True):
-            start, stop = np.floor(first / step + (n - 1) / 2), np.ceil(last / step + (n - 1) / 2) + 1
-            place.append(slice(int(np.clip(start, 0, n)), int(np.clip(stop, 0, n))))
-        return tuple(place), np.ix_(*(axis[part] for axis, part in zip(self.axes, place, strict=True)))
+        return self.part(*self.span(low, high))
+
+    def part(self, first, last) -> tuple[tuple[slice, slice, slice], tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """The voxels of a `span` and their `open` axes."""
+        place = tuple(slice(start, stop) for start, stop in zip(first, last, strict=True))
+        z, y, x = (axis[each] for axis, each in zip(self.axes, place, strict=True))
+        return place, (z[:, None, None], y[None, :, None], x[None, None, :])
 
 
 def soft(inside: np.ndarray, width: float) -> np.ndarray:
@@ -58,11 +66,11 @@ def ellipsoid(z, y, x, centre, axes) -> np.ndarray:
 
 def tube(z, y, x, start, end, radii) -> np.ndarray:
     """Distance to the surface of a straight tube with round ends whose radius goes from `radii[0]` to `radii[1]`."""
-    start, along = np.asarray(start, "float32"), np.asarray(end, "float32") - np.asarray(start, "float32")
-    dz, dy, dx = z - start[0], y - start[1], x - start[2]
-    share = np.clip((dz * along[0] + dy * along[1] + dx * along[2]) / max(float(along @ along), 1e-6), 0, 1)
-    apart = np.sqrt((dz - share * along[0]) ** 2 + (dy - share * along[1]) ** 2 + (dx - share * along[2]) ** 2)
-    return radii[0] + (radii[1] - radii[0]) * share - apart
+    a, b, c = (float(each) for each in np.subtract(end, start))
+    dz, dy, dx = z - float(start[0]), y - float(start[1]), x - float(start[2])
+    share = np.clip((dz * a + dy * b + dx * c) / max(a * a + b * b + c * c, 1e-6), 0, 1)
+    apart = np.sqrt((dz - share * a) ** 2 + (dy - share * b) ** 2 + (dx - share * c) ** 2)
+    return float(radii[0]) + float(radii[1] - radii[0]) * share - apart
 
 
 def draw_tubes(mask: np.ndarray, grid: Grid, starts, ends, radii, edge: float) -> None:
@@ -74,12 +82,12 @@ def draw_tubes(mask: np.ndarray, grid: Grid, starts, ends, radii, edge: float) -
         edge: mm.
     """
     reach = radii.max(1, keepdims=True) + edge
-    low, high = np.minimum(starts, ends) - reach, np.maximum(starts, ends) + reach
-    for start, end, wide, first, last in zip(starts, ends, radii, low, high, strict=True):
-        place, (z, y, x) = grid.near(first, last)
-        if z.size and y.size and x.size:
-            part = soft(tube(z, y, x, start, end, wide), edge) * min(1.0, 2 * float(wide.mean()) / edge)
-            np.maximum(mask[place], part, out=mask[place])
+    spans = grid.span(np.minimum(starts, ends) - reach, np.maximum(starts, ends) + reach)
+    for start, end, wide, first, last in zip(starts, ends, radii, *spans, strict=True):
+        if (first < last).all():
+            place, (z, y, x) = grid.part(first, last)
+            share = soft(tube(z, y, x, start, end, wide), edge) * min(1.0, 2 * float(wide.mean()) / edge)
+            np.maximum(mask[place], share, out=mask[place])
 
 
 def directions(generator, count: int) -> np.ndarray:
