@@ -18,6 +18,7 @@ from radzoo.images.phantoms import (
     lung_nodules,
     nodules,
     solid,
+    texture,
 )
 from radzoo.images.phantoms.solid import Grid
 from radzoo.metrics.froc import hits
@@ -286,7 +287,7 @@ def test_solids_by_hand():
     assert ball == pytest.approx(8 - np.sqrt((z - 1) ** 2 + y**2 + x**2), abs=1e-4)
     bumped = solid.lobulated(z, y, x, (0, 0, 0), 8.0, np.eye(3)[:1], [0.5], 9.0)
     assert bumped[39, 29, 29] + np.sqrt(9.75**2 + 0.125) == pytest.approx(12, abs=0.05)  # on top of the bump
-    volume = solid.soft(solid.ellipsoid(z, y, x, (0, 0, 0), (6, 9, 12)), 0.5).sum() / 8
+    volume = texture.soft(solid.ellipsoid(z, y, x, (0, 0, 0), (6, 9, 12)), 0.5).sum() / 8
     assert volume == pytest.approx(4 / 3 * np.pi * 6 * 9 * 12, rel=0.02)
     mask = np.zeros(grid.shape, "float32")
     ends = np.array([[0, -10, 0.0]]), np.array([[0, 10, 0.0]])

@@ -16,7 +16,8 @@ from scipy import ndimage
 from radzoo.images.phantoms.files import progress
 from radzoo.images.phantoms.liver_ct import CATEGORIES, LIVER, MASS, PHASES, SCANNERS, VESSEL, enhanced
 from radzoo.images.phantoms.lung_ct import GRAIN
-from radzoo.images.phantoms.solid import Grid, directions, draw_tubes, field, lobulated, soft
+from radzoo.images.phantoms.solid import Grid, directions, draw_tubes, field, lobulated
+from radzoo.images.phantoms.texture import soft
 
 PATIENTS, SIZE = 100, 64  # voxels from front to back and from right to left
 SLICES, THICK, PIXEL = 24, (2.5, 3.0), (1.1, 1.3)  # mm
@@ -88,7 +89,7 @@ def phases(generator, grid: Grid, category: str, radius: float) -> list[np.ndarr
 
 
 def vessels(generator, grid: Grid, half, count, radius) -> np.ndarray:
-    """A mask 0..1 of vessels that enter from one side of the crop, bend, taper and give off branches."""
+    """A mask 0..1 of vessels that enter at one place of the crop's border, bend and taper."""
     mask, starts, ends, radii = np.zeros(grid.shape, "float32"), [], [], []
     root = directions(generator, 1)[0] * half
     for _ in range(int(generator.integers(*count))):

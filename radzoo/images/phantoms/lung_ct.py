@@ -20,7 +20,8 @@ from scipy import ndimage
 from radzoo.images.phantoms import lung_block, nodules
 from radzoo.images.phantoms.files import progress
 from radzoo.images.phantoms.lung_candidates import call, lures, sites
-from radzoo.images.phantoms.solid import Grid, field, soft
+from radzoo.images.phantoms.solid import Grid, field
+from radzoo.images.phantoms.texture import soft
 
 PATIENTS, SIZE = 80, 120  # mm of the block's sides from front to back and from right to left
 HEIGHT = 0.75  # of that, from foot to head

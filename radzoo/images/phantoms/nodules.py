@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from radzoo.images.phantoms.solid import Grid, directions, draw_tubes, lobulated, soft
+from radzoo.images.phantoms.solid import Grid, directions, draw_tubes, lobulated
+from radzoo.images.phantoms.texture import soft
 
 DIAMETER = (4.0, 20.0)  # mm
 SOLID, GLASS, CHALK = 35.0, -620.0, 320.0  # HU

@@ -8,6 +8,8 @@ from functools import cached_property
 import numpy as np
 from scipy import fft
 
+from radzoo.images.phantoms.texture import soft
+
 
 @dataclass(frozen=True, eq=False)
 class Grid:
@@ -51,11 +53,6 @@ class Grid:
         place = tuple(slice(start, stop) for start, stop in zip(first, last, strict=True))
         z, y, x = (axis[each] for axis, each in zip(self.axes, place, strict=True))
         return place, (z[:, None, None], y[None, :, None], x[None, None, :])
-
-
-def soft(inside: np.ndarray, width: float) -> np.ndarray:
-    """A mask 0..1 of a signed distance (positive inside) whose edge is `width` wide."""
-    return np.clip(0.5 + inside / np.float32(width), 0, 1)
 
 
 def ellipsoid(z, y, x, centre, axes) -> np.ndarray:
