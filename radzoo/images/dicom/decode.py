@@ -50,8 +50,8 @@ def prepare(dataset) -> Callable[[], tuple[np.ndarray, str]]:
         raise BadInput(f"the compressed pixel data is damaged ({type(error).__name__}): copy the file again") from None
     if several:
         raise BadInput("the pixel data holds several frames, expected one image: export the frame you mean")
-    if found.syntax == RLELossless:  # at once, because its decoder warns
-        return partial(_rle, found, compressed.rle(found, frame))
+    if found.syntax == RLELossless:
+        return partial(_rle, found, frame)
     return partial(compressed.codestream, found, frame)
 
 
@@ -79,12 +79,12 @@ def _plain(found: Layout, data: bytes) -> tuple[np.ndarray, str]:
         array = unpack_bits(data)[: found.count]
     else:
         order = "<" if found.syntax.is_little_endian else ">"
-        array = np.frombuffer(data, np.dtype(found.dtype).newbyteorder(order), found.count).astype(found.dtype)
+        array = np.frombuffer(data, np.dtype(found.dtype).newbyteorder(order), found.count).astype(found.dtype, copy=False)
     return _resolved(found, _shaped(found, array, planar)), photometric
 
 
-def _rle(found: Layout, array: np.ndarray) -> tuple[np.ndarray, str]:
-    return _resolved(found, array), found.photometric
+def _rle(found: Layout, frame: bytes) -> tuple[np.ndarray, str]:
+    return _resolved(found, compressed.rle(found, frame)), found.photometric
 
 
 def _shaped(found: Layout, array: np.ndarray, planar: int) -> np.ndarray:
@@ -96,7 +96,8 @@ def _shaped(found: Layout, array: np.ndarray, planar: int) -> np.ndarray:
 def _resolved(found: Layout, array: np.ndarray) -> np.ndarray:
     """Only the bits from HighBit downwards that BitsStored counts; all of a floating-point image."""
     if found.keyword == "PixelData":
-        return compressed.low_bits(array, found.bits + found.shift, found.signed) >> found.shift
+        array = compressed.low_bits(array, found.bits + found.shift, found.signed)
+        return array >> found.shift if found.shift else array
     if not np.isfinite(array).all():
         raise BadInput("the image holds NaN or infinite values: repair or leave out this image")
     return array

@@ -40,7 +40,11 @@ def count(dataset) -> int:
 def headers(dataset) -> Iterator[pydicom.Dataset]:
     """Each frame as a single image, but with the pixels of all; call it within `header.quiet`."""
     groups = luts.items(dataset, PER_FRAME)
-    for place in range(count(dataset)):
+    frames = count(dataset)
+    if frames == 1 and "NumberOfFrames" not in dataset:
+        yield dataset
+        return
+    for place in range(frames):
         frame = _copy(dataset)
         frame.add_new("NumberOfFrames", "IS", 1)
         if groups:

@@ -29,27 +29,44 @@ from pydicom.uid import (
 from radzoo.errors import BadInput
 
 LARGEST_FILE = 2**31  # bytes; one image is far smaller
+UNDEFINED = 0xFFFFFFFF  # the length of compressed pixel data
 MOST_ELEMENTS = 20_000  # outside of sequences; images have some hundreds
 DEFLATED = DeflatedExplicitVRLittleEndian.encode()
 PIXELS = {"PixelData": 0x7FE00010, "FloatPixelData": 0x7FE00008, "DoubleFloatPixelData": 0x7FE00009}
 _lock = threading.Lock()  # the filters of `warnings` belong to the whole process
 
 
-def parse(path: str | os.PathLike) -> pydicom.Dataset:
+class _File(io.BufferedReader):
+    """A file of which no more is read than is there: a length beyond its end would reserve what it claims."""
+
+    def __init__(self, path: str | os.PathLike):
+        super().__init__(io.FileIO(os.fspath(path)))
+        self.size = os.fstat(self.fileno()).st_size
+
+    def read(self, size=-1) -> bytes:
+        left = max(self.size - self.tell(), 0)
+        return super().read(left if size is None or size < 0 else min(size, left))
+
+
+def parse(path: str | os.PathLike, pixels: bool = True) -> pydicom.Dataset:
     """The elements of a file, with a transfer syntax and pixel data; call it within `quiet`.
 
+    Args:
+        pixels: whether the pixel data is read too; without, its element is empty, and all beyond it is left out.
     Raises:
         BadInput: damaged or truncated files, and objects without pixels.
         OSError: the file cannot be read.
     """
     if os.path.getsize(path) > LARGEST_FILE:
         raise BadInput("the file has more than 2 GiB, expected one image: export the frame you mean")
-    with open(path, "rb") as file:
-        data = file.read()  # in memory, because a length beyond the end of a file would reserve what it claims
     try:
-        dataset = _inflated(path, data) if DEFLATED in data[:1024] else None
-        if dataset is None:
-            dataset = pydicom.filereader.read_partial(io.BytesIO(data), stop_when=_counter(), force=True)
+        with _File(path) as file:
+            deflated = DEFLATED in file.read(1024)
+            file.seek(0)
+            dataset = _inflated(path, file.read()) if deflated else None
+            if dataset is None:
+                file.seek(0)
+                dataset = _elements(file, pixels)
         meta = dataset.file_meta if hasattr(dataset, "file_meta") else FileMetaDataset()
         syntax = meta.get("TransferSyntaxUID")
         if not syntax:  # pydicom has found the encoding by trial
@@ -62,6 +79,8 @@ def parse(path: str | os.PathLike) -> pydicom.Dataset:
     except BadInput:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno:  # the file system's, not pydicom's
+            raise
         raise BadInput(f"the DICOM file is damaged or truncated ({type(error).__name__}): copy it again") from None
     if len(found) != 1:
         raise BadInput(f"the DICOM file {_kind(dataset)}: give an image object")
@@ -69,6 +88,23 @@ def parse(path: str | os.PathLike) -> pydicom.Dataset:
         raise BadInput("the DICOM transfer syntax is unknown: export the image uncompressed")
     if syntax.is_encapsulated != undefined:
         raise BadInput("the pixel data is not encoded as the transfer syntax says: export the image again")
+    return dataset
+
+
+def _elements(file: _File, pixels: bool) -> pydicom.Dataset:
+    """The dataset of a file that is not deflated."""
+    if pixels:
+        return pydicom.filereader.read_partial(file, stop_when=_counter(), force=True)
+    beyond, reached = _counter(), []
+
+    def stop(tag, vr, length) -> bool:
+        if tag in PIXELS.values():
+            reached.append((tag, vr or "OW", length))
+        return bool(reached) or beyond(tag, vr, length)
+
+    dataset = pydicom.filereader.read_partial(file, stop_when=stop, force=True)
+    for tag, vr, length in reached:
+        dataset[tag] = pydicom.DataElement(tag, vr, b"", is_undefined_length=length == UNDEFINED)
     return dataset
 
 

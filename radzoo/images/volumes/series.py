@@ -76,7 +76,7 @@ def members(folder: str, wanted: str) -> list[str]:
 def _planes(file: str) -> list[Plane]:
     try:
         with header.quiet():
-            return planes_of(file, header.parse(file))
+            return planes_of(file, header.parse(file, pixels=False))
     except BadInput as error:
         raise BadInput(f"{os.path.basename(file)}: {error}") from None
 
