@@ -15,8 +15,8 @@ import pydicom
 from radzoo.data.keys import Keys
 from radzoo.data.kinds import OTHER, view
 from radzoo.errors import BadInput
-from radzoo.images.dicom import header
-from radzoo.images.dicom.layout import Layout, layout
+from radzoo.images.dicom import frames, header
+from radzoo.images.dicom.layout import Layout, layout, refuse_objects
 
 DICOMDIR = "1.2.840.10008.1.3.10"
 SECONDARY_CAPTURE = re.compile(r"1\.2\.840\.10008\.5\.1\.4\.1\.1\.7(\.\d)?")
@@ -159,6 +159,8 @@ def _check(dataset, pixels, size: int) -> Layout:
     if not meta.get("TransferSyntaxUID"):  # no preamble: such files are not compressed
         meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
         dataset.file_meta = meta
+    refuse_objects(dataset)
+    frames.place(dataset, "")
     found, (length, start) = layout(dataset), pixels
     if (length == UNDEFINED) != found.syntax.is_encapsulated:
         raise BadInput("the pixel data is not encoded as the transfer syntax says: export the image again")

@@ -19,7 +19,6 @@ from radzoo.data.survey import Survey, printable, walk
 from radzoo.errors import BadInput
 from radzoo.images import is_dicom
 from radzoo.images.dicom import header
-from radzoo.images.dicom.layout import OBJECTS
 from radzoo.images.volumes import nifti, nrrd, series
 from radzoo.images.volumes.planes import key, planes_of
 from radzoo.images.volumes.volume import Volume, turned
@@ -95,8 +94,6 @@ def _looked_at(path: str, keys: Keys):
             dataset, pixels = read_header(path)
             if pixels is None:
                 raise BadInput("the DICOM file holds no pixel data, or ends before it")
-            if header.text(dataset, "Modality") in OBJECTS:
-                raise BadInput(f"holds {OBJECTS[header.text(dataset, 'Modality')]}, which is no image")
             return planes_of(path, dataset), key(dataset), series_columns(dataset, keys)
         except (BadInput, OSError):
             raise

@@ -16,7 +16,7 @@ from radzoo.atomic import whole
 from radzoo.errors import BadInput
 from radzoo.images import arrays, volumes
 from radzoo.images.input import Input
-from radzoo.images.paths import ARRAY, VOLUME, Place, file_of, place_of, separated, series_of, shown
+from radzoo.images.paths import ARRAY, VOLUME, Place, file_of, frame_of, place_of, separated, series_of, shown
 
 FORMAT = 3  # counts up when the same file would be decoded to other pixels
 WHITE = 65535
@@ -174,7 +174,7 @@ def _by_volume(paths: list[str]) -> dict[str, list[str]]:
 
 def _digest(path: str) -> str:
     """The sha256 of a file, of one image of an array file, or of the files of a folder whatever their names."""
-    array, several = ARRAY.fullmatch(path), VOLUME.fullmatch(path)
+    array, several = ARRAY.fullmatch(path), VOLUME.fullmatch(path) or frame_of(path)
     if array:
         values, _ = arrays.read(array[1], array[2])
         return hashlib.sha256(f"{values.shape}".encode() + values.tobytes()).hexdigest()

@@ -20,7 +20,7 @@ def read(path: str | os.PathLike, window: str | tuple = "header") -> Pixels:
 
     Args:
         path: DICOM, PNG, JPEG, TIFF, BMP, PGM, npz or npy. `folder/file.npz#train_images/17` is image 17 of one
-            member of an array file.
+            member of an array file, `folder/file.dcm#3` frame 3 of a multi-frame object, both counted from 0.
         window: `"header"` (what the file declares, or its full range), `"percentile"` (1 to 99 of the pixels), or
             `(center, width)` in units of the modality, for DICOM; several `((center, width), …)` are one channel each.
     Returns:
@@ -62,12 +62,12 @@ def _decode(file: str, part: str, window) -> Pixels:
         raise BadInput("the file is empty: copy it again")
     if head[:6] == b"\x93NUMPY" or head[:4] == b"PK\3\4":
         values, steps = arrays.read(file, part)
-    elif part:
-        raise BadInput("only npz and npy files have parts after '#': leave it out")
     elif is_dicom(head):
         from radzoo.images import dicom
 
-        return dicom.read(file, window)
+        return dicom.read(file, window, part)
+    elif part:
+        raise BadInput("only DICOM, npz and npy files have parts after '#': leave it out")
     else:
         values, steps = raster.read(file)
     values, more = intensity.without_units(values, window)

@@ -15,6 +15,7 @@ from radzoo.errors import BadInput
 BREAK = "\n"  # between the files of one row; what ends a line of an index stands in no path
 VOLUME = re.compile(r"(.+\.(?:nii|nii\.gz|hdr|img|mgh|mgz))#(\d+)", re.IGNORECASE | re.DOTALL)  # FILE.nii.gz#3
 SERIES = re.compile(r"(.+)#([0-9a-f]{12})", re.DOTALL)  # FOLDER#KEY, one series of several in a folder
+FRAME = re.compile(r"(.+)#(\d+)", re.DOTALL)  # FILE.dcm#3, one frame of a DICOM object, whatever its name ends in
 ARRAY = re.compile(r"(.+\.np[yz])#(.+)", re.IGNORECASE | re.DOTALL)  # FILE.npz#train_images/17
 PLACE = re.compile(r"(.*)@([a-z]+):([^@,]+),([^@,]+),([^@,]+)", re.DOTALL)  # VOLUME@lps:-20.5,31,104
 FRAMES = ("lps", "ras", "voxel")
@@ -93,7 +94,7 @@ def shown(path: str | os.PathLike) -> str:
 
 
 def file_of(path: str) -> str:
-    """The file of `FILE.npz#train_images/17` or `FILE.nii.gz#3`, or the path itself."""
+    """The file of `FILE.npz#train_images/17`, `FILE.nii.gz#3` or `FILE.dcm#3`, or the path itself."""
     return _parts(path)[0]
 
 
@@ -103,10 +104,16 @@ def series_of(path: str) -> re.Match | None:
     return match if match and os.path.isdir(match[1]) and not os.path.exists(path) else None
 
 
+def frame_of(path: str) -> re.Match | None:
+    """`FILE#3` as file and frame; None where that is no file."""
+    match = FRAME.fullmatch(path)
+    return match if match and os.path.isfile(match[1]) and not os.path.exists(path) else None
+
+
 def _parts(path: str) -> tuple[str, str]:
     place = PLACE.fullmatch(path)
     if place and not os.path.exists(path):
         file, rest = _parts(place[1])
         return file, rest + path[len(place[1]) :]
-    match = ARRAY.fullmatch(path) or VOLUME.fullmatch(path) or series_of(path)
+    match = ARRAY.fullmatch(path) or VOLUME.fullmatch(path) or series_of(path) or frame_of(path)
     return (match[1], f"#{match[2]}") if match else (path, "")

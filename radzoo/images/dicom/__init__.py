@@ -11,29 +11,32 @@ import re
 
 from radzoo.errors import BadInput
 from radzoo.images import intensity
-from radzoo.images.dicom import chain, colour, decode, header, spacing
+from radzoo.images.dicom import chain, colour, frames, header, spacing
+from radzoo.images.dicom.layout import refuse_objects
 from radzoo.images.pixels import Pixels
 
 CODE = re.compile(r"[A-Z0-9_ ]{1,16}")  # PS3.5, value representation CS
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # and its family, which continues with a point
 
 
-def read(path: str | os.PathLike, window="header") -> Pixels:
-    """A DICOM file as `Pixels`.
+def read(path: str | os.PathLike, window="header", part: str = "") -> Pixels:
+    """A DICOM file, or one frame of it, as `Pixels`.
 
     Args:
         window: `"header"` (what the header says, or the full range where it has none), `"percentile"`, or
             `(center, width)` in units of the modality, or several. CT has no window of its own: it must be given.
+        part: the number of a frame, from 0; empty where there is one.
     Raises:
         BadInput: damaged files, and what is not read.
     """
     with header.quiet():
         dataset = header.parse(path)
-        work = decode.prepare(dataset)
+        refuse_objects(dataset)
+        frame, work = frames.one(dataset, frames.place(dataset, part))
     stored, photometric = work()  # outside, so that threads decode at the same time
     with header.quiet():
         try:
-            return _shown(dataset, stored, photometric, window)
+            return _shown(frame, stored, photometric, window)
         except (BadInput, MemoryError):
             raise
         except Exception as error:  # pydicom converts an attribute when it is asked for, and raises what it likes

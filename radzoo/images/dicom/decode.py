@@ -16,6 +16,9 @@ from radzoo.images.dicom import compressed
 from radzoo.images.dicom.layout import Layout, layout
 
 
+Work = Callable[[], tuple[np.ndarray, str]]
+
+
 def stored(dataset) -> np.ndarray:
     """Stored values with their sign, `(rows, columns)` or `(rows, columns, 3)`; colours as they are stored.
 
@@ -27,59 +30,84 @@ def stored(dataset) -> np.ndarray:
     return prepare(dataset)()[0]
 
 
-def prepare(dataset) -> Callable[[], tuple[np.ndarray, str]]:
-    """Takes from the dataset what decoding needs; call it within `header.quiet`.
+def prepare(dataset) -> Work:
+    """Takes from the dataset of one image what decoding needs; call it within `header.quiet`.
 
     Returns:
         The work that is left, to be done outside of `header.quiet`, so that threads decode at the same time. It
         returns the stored values, and the photometric interpretation that they truly have.
     """
+    return works(dataset, 1)[0]
+
+
+def works(dataset, frames: int) -> list[Work]:
+    """The work of each frame, as `prepare` for one image; call it within `header.quiet`.
+
+    Args:
+        dataset: of one frame (`frames.headers`), with the pixels of all.
+    """
     found = layout(dataset)
     try:
-        value = bytes(dataset[found.keyword].value or b"")
+        value = dataset[found.keyword].value or b""
+        value = value if isinstance(value, bytes) else bytes(value)
     except Exception:
         raise BadInput("the pixel data is damaged: copy the file again") from None
     if not found.syntax.is_encapsulated:
-        return partial(_plain, found, _image_bytes(found, value))
+        value = _checked(found, value, frames)
+        return [partial(_plain, found, value, place) for place in range(frames)]
     compressed.check(found)
+    work = _rle if found.syntax == RLELossless else compressed.codestream
+    return [partial(work, found, frame) for frame in _encapsulated(value, frames)]
+
+
+def _encapsulated(value: bytes, frames: int) -> list[bytes]:
+    """The compressed frames."""
     try:
-        source = io.BytesIO(value)
-        several = len(encaps.parse_basic_offsets(source)) > 1
-        frame = b"".join(encaps.generate_fragments(source))
+        if frames == 1:  # all fragments, however they are listed
+            source = io.BytesIO(value)
+            several = len(encaps.parse_basic_offsets(source)) > 1
+            found = [b"".join(encaps.generate_fragments(source))]
+        else:
+            several, found = False, list(encaps.generate_frames(value, number_of_frames=frames))
     except Exception as error:
         raise BadInput(f"the compressed pixel data is damaged ({type(error).__name__}): copy the file again") from None
     if several:
-        raise BadInput("the pixel data holds several frames, expected one image: export the frame you mean")
-    if found.syntax == RLELossless:
-        return partial(_rle, found, frame)
-    return partial(compressed.codestream, found, frame)
+        raise BadInput("the pixel data holds several frames, NumberOfFrames says one: export the image again")
+    if len(found) != frames:
+        raise BadInput(f"the pixel data holds {len(found)} of {frames} frames: the file is damaged, copy it again")
+    return found
 
 
-def _image_bytes(found: Layout, value: bytes) -> bytes:
-    """Exactly the bytes of the image, without padding."""
+def _checked(found: Layout, value: bytes, frames: int) -> bytes:
+    """Uncompressed pixel data, found to be as long as it must be, its bytes in the order of the pixels."""
     subsampled = found.photometric == "YBR_FULL_422"
-    whole = (found.count * found.allocated + 7) // 8
-    expected = found.rows * found.columns * 2 if subsampled else whole
+    bits = _samples(found) * found.allocated
+    expected, more = (frames * bits + 7) // 8, ((frames + 1) * bits + 7) // 8
     if len(value) < expected:
         raise BadInput(f"the pixel data has {len(value)} of {expected} bytes: the file is truncated, copy it again")
-    if len(value) >= (whole if subsampled else 2 * max(expected, 2)):
+    if len(value) >= (frames * found.count if subsampled else max(more, 4)):
         raise BadInput("the pixel data is far longer than Rows and Columns say: export the image again")
-    swapped = found.words and found.allocated <= 8 and not found.syntax.is_little_endian
-    if swapped:  # bytes that big-endian files keep as words
-        value = value[: len(value) // 2 * 2]
-        value = np.frombuffer(value, ">u2").astype("<u2").tobytes()
-    return value[:expected]
+    if found.words and found.allocated <= 8 and not found.syntax.is_little_endian:  # bytes that lie in words
+        value = np.frombuffer(value[: len(value) // 2 * 2], ">u2").astype("<u2").tobytes()
+    return value
 
 
-def _plain(found: Layout, data: bytes) -> tuple[np.ndarray, str]:
-    planar, photometric = found.planar, found.photometric
-    if photometric == "YBR_FULL_422":
-        data, planar, photometric = expand_ybr422(data, 8), 0, "YBR_FULL"
-    if found.allocated == 1:
-        array = unpack_bits(data)[: found.count]
+def _samples(found: Layout) -> int:
+    """Samples of one uncompressed frame; with half of the chroma, two pixels share their colours."""
+    return found.rows * found.columns * 2 if found.photometric == "YBR_FULL_422" else found.count
+
+
+def _plain(found: Layout, value: bytes, place: int) -> tuple[np.ndarray, str]:
+    planar, photometric, count = found.planar, found.photometric, _samples(found)
+    if found.allocated == 1:  # frames follow each other without padding (PS3.5 8.1.1)
+        start, skipped = divmod(place * count, 8)
+        array = unpack_bits(value[start : (place * count + count + 7) // 8])[skipped : skipped + count]
+    elif photometric == "YBR_FULL_422":
+        data = expand_ybr422(value[place * count : (place + 1) * count], 8)
+        array, planar, photometric = np.frombuffer(data, found.dtype, found.count), 0, "YBR_FULL"
     else:
-        order = "<" if found.syntax.is_little_endian else ">"
-        array = np.frombuffer(data, np.dtype(found.dtype).newbyteorder(order), found.count).astype(found.dtype, copy=False)
+        dtype = np.dtype(found.dtype).newbyteorder("<" if found.syntax.is_little_endian else ">")
+        array = np.frombuffer(value, dtype, count, place * count * dtype.itemsize).astype(found.dtype, copy=False)
     return _resolved(found, _shaped(found, array, planar)), photometric
 
 

@@ -6,20 +6,17 @@ one image reads a frame.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-import numpy as np
 import pydicom
-from pydicom import encaps
 
 from radzoo.errors import BadInput
 from radzoo.images.dicom import decode, header, luts
-from radzoo.images.dicom.header import PIXELS, number
+from radzoo.images.dicom.decode import Work
+from radzoo.images.dicom.header import number
 
 PER_FRAME = "PerFrameFunctionalGroupsSequence"
 MOST = 2**16  # frames of one object
-
-Work = Callable[[], tuple[np.ndarray, str]]
 
 
 def count(dataset) -> int:
@@ -39,78 +36,52 @@ def count(dataset) -> int:
 
 def headers(dataset) -> Iterator[pydicom.Dataset]:
     """Each frame as a single image, but with the pixels of all; call it within `header.quiet`."""
-    groups = luts.items(dataset, PER_FRAME)
+    for place in range(count(dataset)):
+        yield _header(dataset, place)
+
+
+def place(dataset, part: str) -> int:
+    """The frame that a user means with `FILE#part`, from 0.
+
+    Args:
+        part: empty for the only frame.
+    Raises:
+        BadInput: no such frame, or several and none is named.
+    """
     frames = count(dataset)
-    if frames == 1 and "NumberOfFrames" not in dataset:
-        yield dataset
-        return
-    for place in range(frames):
-        frame = _copy(dataset)
-        frame.add_new("NumberOfFrames", "IS", 1)
-        if groups:
-            frame[PER_FRAME] = pydicom.DataElement(frame[PER_FRAME].tag, "SQ", pydicom.Sequence([groups[place]]))
-        yield frame
+    if not part and frames > 1:
+        raise BadInput(
+            f"holds several frames ({frames}), expected one image: name one as FILE#0 to FILE#{frames - 1}, counted "
+            "from 0, or read the object as a volume"
+        )
+    if part and not (part.isascii() and part.isdigit() and int(part) < frames):
+        there = f"the frames 0 to {frames - 1}" if frames > 1 else "frame 0 alone"
+        raise BadInput(f"'#{part}' came, the file holds {there}: name one of them")
+    return int(part or 0)
+
+
+def one(dataset, place: int) -> tuple[pydicom.Dataset, Work]:
+    """The header of one frame and its work; call it within `header.quiet`."""
+    frame = _header(dataset, place)
+    return frame, decode.works(frame, count(dataset))[place]
 
 
 def prepare(dataset) -> list[Work]:
     """The work of decoding each frame, as `decode.prepare` for one image; call it within `header.quiet`."""
-    frames = count(dataset)
-    if frames == 1:
-        return [decode.prepare(dataset)]
-    keyword = next(keyword for keyword in PIXELS if keyword in dataset)
-    single = next(headers(dataset))
-    works = []
-    for data in _split(dataset, keyword, frames):
-        frame, element = _copy(single), dataset[keyword]
-        frame[keyword] = pydicom.DataElement(element.tag, element.VR, data, is_undefined_length=True)
-        works.append(decode.prepare(frame))
-    return works
+    return decode.works(_header(dataset, 0), count(dataset))
 
 
-def _copy(dataset) -> pydicom.Dataset:
-    """The same elements in a dataset of their own."""
+def _header(dataset, place: int) -> pydicom.Dataset:
+    if "NumberOfFrames" not in dataset:
+        return dataset
     frame = pydicom.Dataset()
     frame.update(dataset)
     frame.file_meta = dataset.file_meta
+    frame.add_new("NumberOfFrames", "IS", 1)
+    groups = luts.items(dataset, PER_FRAME)
+    if groups:
+        frame[PER_FRAME] = pydicom.DataElement(frame[PER_FRAME].tag, "SQ", pydicom.Sequence([groups[place]]))
     return frame
-
-
-def _split(dataset, keyword: str, frames: int) -> Iterator[bytes]:
-    try:
-        value = bytes(dataset[keyword].value or b"")
-    except Exception:
-        raise BadInput("the pixel data is damaged: copy the file again") from None
-    if not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        if dataset.get("PhotometricInterpretation") == "YBR_FULL_422":
-            raise BadInput("uncompressed frames with half of the chroma are not read: export them as RGB")
-        if number(dataset, "BitsAllocated", 0) == 1:
-            yield from _single_bits(value, frames, int(number(dataset, "Rows", 0) * number(dataset, "Columns", 0)))
-            return
-        samples = number(dataset, "Rows", 0) * number(dataset, "Columns", 0) * number(dataset, "SamplesPerPixel", 1)
-        size = int(samples * number(dataset, "BitsAllocated", 0) // 8)
-        if len(value) < size * frames or not size:
-            raise BadInput(f"the pixel data has {len(value)} of {size * frames} bytes: the file is truncated")
-        yield from (value[place * size : (place + 1) * size] for place in range(frames))
-        return
-    found = 0
-    try:
-        for data in encaps.generate_frames(value, number_of_frames=frames):
-            found += 1
-            yield encaps.encapsulate([data + b"\0" * (len(data) % 2)])
-    except BadInput:
-        raise
-    except Exception as error:
-        raise BadInput(f"the compressed pixel data is damaged ({type(error).__name__}): copy the file again") from None
-    if found != frames:
-        raise BadInput(f"the pixel data holds {found} of {frames} frames: the file is damaged, copy it again")
-
-
-def _single_bits(value: bytes, frames: int, count: int) -> Iterator[bytes]:
-    """Frames of one bit per pixel follow each other without padding, the lowest bit of a byte first (PS3.5 8.1.1)."""
-    bits = np.unpackbits(np.frombuffer(value, "u1"), bitorder="little")
-    if len(bits) < frames * count or not count:
-        raise BadInput(f"the pixel data has {len(bits)} of {frames * count} bits: the file is truncated")
-    yield from (np.packbits(bits[place * count :][:count], bitorder="little").tobytes() for place in range(frames))
 
 
 def read(path) -> tuple[list[pydicom.Dataset], list[Work]]:

@@ -63,7 +63,8 @@ def layout(dataset) -> Layout:
     Raises:
         BadInput: what is no single image, what no decoder here does, and what contradicts itself.
     """
-    _refuse_objects(dataset)
+    if number(dataset, "NumberOfFrames", 1) not in (0, 1):  # 0 is wrong, and pydicom and DCMTK read it as 1
+        raise BadInput("holds several frames, expected one image: export the frame you mean")
     photometric, samples = text(dataset, "PhotometricInterpretation"), number(dataset, "SamplesPerPixel", 1)
     if SAMPLES.get(photometric) != samples:
         raise BadInput(
@@ -93,12 +94,11 @@ def layout(dataset) -> Layout:
     return found
 
 
-def _refuse_objects(dataset) -> None:
+def refuse_objects(dataset) -> None:
+    """Refuses objects whose pixels are no picture of a patient."""
     what = OBJECTS.get(text(dataset, "Modality"))
     if what:
         raise BadInput(f"holds {what}, which is no image: give the image that it belongs to")
-    if number(dataset, "NumberOfFrames", 1) not in (0, 1):  # 0 is wrong, and pydicom and DCMTK read it as 1
-        raise BadInput("holds several frames, expected one image: export the frame you mean")
 
 
 def _bits(dataset, keyword: str, allowed: tuple[int, ...]) -> tuple[int, int, int]:

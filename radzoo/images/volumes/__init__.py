@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from radzoo.errors import BadInput
-from radzoo.images.paths import VOLUME, series_of
+from radzoo.images.paths import VOLUME, frame_of, series_of
 from radzoo.images.volumes.volume import Volume
 
 __all__ = ["Volume", "read"]
@@ -24,8 +24,9 @@ def read(path: str | os.PathLike, *, uneven: str = "refuse") -> Volume:
     Raises:
         BadInput: names the file without its folder, and says what to do.
     """
-    match = VOLUME.fullmatch(os.fspath(path)) or series_of(os.fspath(path))
-    file, part = (match[1], match[2]) if match else (os.fspath(path), "")
+    path = os.fspath(path)
+    match = VOLUME.fullmatch(path) or series_of(path) or frame_of(path)
+    file, part = (match[1], match[2]) if match else (path, "")
     name = os.path.basename(os.path.normpath(file)) + (f"#{part}" if part else "")
     try:
         return _decoded(file, part, uneven)
@@ -48,9 +49,12 @@ def _decoded(file: str, part: str, uneven: str) -> Volume:
         head = opened.read(352)
     if not head:
         raise BadInput("the file is empty: copy it again")
+    is_object = is_dicom(head) and head[344:347] not in (b"n+1", b"ni1")  # NIfTI may begin like a DICOM element
+    if part and (is_object or head[:4] == b"NRRD"):
+        raise BadInput("only NIfTI and MGH files hold several volumes: leave out what follows the '#'")
     if head[:4] == b"NRRD":
         return nrrd.read(file)
-    if is_dicom(head) and head[344:347] not in (b"n+1", b"ni1"):  # a NIfTI header may begin like a DICOM element
+    if is_object:
         return series.read([file], uneven=uneven)
     return nifti.read(file, part)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from radzoo.errors import BadInput
 from radzoo.images.dicom import frames, header, luts
+from radzoo.images.dicom.layout import refuse_objects
 
 TELLING = (  # what several images at one place may differ in
     "TemporalPositionIdentifier", "EchoTime", "EchoNumbers", "AcquisitionNumber", "DiffusionBValue", "TriggerTime",
@@ -52,6 +53,7 @@ def planes_of(file: str, dataset) -> list[Plane]:
     Raises:
         BadInput: an image without a place in the patient, or a localiser.
     """
+    refuse_objects(dataset)
     return [_plane(file, place, frame) for place, frame in enumerate(frames.headers(dataset))]
 
 

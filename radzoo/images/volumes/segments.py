@@ -48,7 +48,6 @@ def read(path: str | os.PathLike, part: float = 0.5) -> list[Segment]:
             raise BadInput("is no DICOM segmentation (SEG): read it as a volume")
         kind = header.text(dataset, "SegmentationType")
         names = _names(dataset)
-        dataset.Modality = "OT"  # its frames decode as images do
         parts, works = list(frames.headers(dataset)), frames.prepare(dataset)
         places, affine, planes = _grid(parts)
         owners = [None if kind == "LABELMAP" else _owner(part_of, names) for part_of in parts]
