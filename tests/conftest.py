@@ -19,6 +19,21 @@ def cache(tmp_path_factory):
     return folder
 
 
+TABLES = pytest.StashKey[list[tuple[str, str]]]()
+
+
+@pytest.fixture(scope="session")
+def printed(request):
+    """`printed(title, text)` shows a text at the end of the run."""
+    return lambda title, text: request.config.stash.setdefault(TABLES, []).append((title, text))
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for title, text in config.stash.get(TABLES, []):
+        terminalreporter.section(title)
+        terminalreporter.write_line(text)
+
+
 def _folder(variable: str) -> Path:
     if not os.environ.get(variable):
         pytest.skip(f"{variable} is not set")

@@ -1,45 +1,96 @@
-"""The frames of multi-frame objects: those of the corpus against its reference decoder, and what is damaged."""
-
-import csv
-import hashlib
+"""The frames of multi-frame objects, by themselves and as images; those of the corpus are in test_corpus.py."""
 
 import numpy as np
+import pydicom
 import pytest
 import slices
-from pydicom.pixels import convert_color_space
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
 
+from radzoo.data import Store
+from radzoo.data.survey import survey
 from radzoo.errors import BadInput
+from radzoo.images import Input, read, volumes
 from radzoo.images.dicom import frames
 
-LOSSY = {  # JPEG, whose cosine transform decoders round differently; within one grey level, of chroma within more
-    "cornerstoneWADOImageLoader/CT0012.fragmented_no_bot_jpeg_baseline.51.dcm",
-    "pydicom/examples_ybr_color.dcm",
-}
-REFUSED = ("SEG", "RTDOSE")  # a SEG is read by `volumes.segments`
+
+def several(path, count, rows, columns, samples, data, syntax=ExplicitVRLittleEndian, **changes):
+    """An uncompressed object of 8 bits and no place in the patient."""
+    made = slices.plane(np.zeros((rows, columns)), (0, 0, 0), ImagePositionPatient=None, Modality="US", **changes)
+    made.file_meta.TransferSyntaxUID, made.NumberOfFrames, made.SamplesPerPixel = syntax, count, samples
+    made.BitsAllocated = made.BitsStored = 8
+    made.HighBit, made.PixelData = 7, bytes(data) + b"\0" * (len(data) % 2)
+    if samples == 3:
+        made.PlanarConfiguration = changes.get("PlanarConfiguration", 0)
+    made["PixelData"].VR = "OW"
+    pydicom.dcmwrite(path, made, little_endian=syntax.is_little_endian, implicit_vr=False)
+    return path
 
 
-def test_frames_of_the_corpus(real_data):
-    told = {"equal": 0, "lossy": 0, "refused": 0}
-    with open(real_data / "dicom_corpus/manifest.csv", newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["frames"].isdigit() and int(row["frames"]) > 1]
-    for row in rows:
-        name = row["file"].removeprefix("files/")
-        if row["pydicom_decode"] != "ok" or row["modality"] in REFUSED:
-            with pytest.raises(BadInput):
-                frames.read(real_data / "dicom_corpus" / row["file"])
-            told["refused"] += 1
-            continue
-        parts, works = frames.read(real_data / "dicom_corpus" / row["file"])
-        decoded = [work() for work in works]
-        assert len(parts) == len(decoded) == int(row["frames"]), name
-        array = np.stack([values for values, _ in decoded])
-        if decoded[0][1] == "YBR_FULL":
-            array = np.stack([convert_color_space(values, "YBR_FULL", "RGB") for values in array])
-        orders = (array, array.astype(array.dtype.newbyteorder(">")))
-        same = row["decoded_sha256_32"] in [hashlib.sha256(each.tobytes()).hexdigest()[:32] for each in orders]
-        assert same or name in LOSSY, name
-        told["equal" if same else "lossy"] += 1
-    assert told == {"equal": 9, "lossy": 2, "refused": 9}
+def decoded(path):
+    return [work() for work in frames.read(path)[1]]
+
+
+@pytest.mark.parametrize("planar", [0, 1])
+def test_colour_frames_follow_each_other(tmp_path, planar):
+    wanted = np.random.default_rng(0).integers(0, 256, (3, 2, 5, 3), "uint8")
+    data = (wanted.transpose(0, 3, 1, 2) if planar else wanted).tobytes()
+    words = {"PhotometricInterpretation": "RGB", "PlanarConfiguration": planar}
+    path = several(tmp_path / "a.dcm", 3, 2, 5, 3, data, **words)
+    np.testing.assert_array_equal([values for values, _ in decoded(path)], wanted)
+    shown = read(f"{path}#2")
+    np.testing.assert_allclose(shown.values, wanted[2] / 255, atol=1e-6)
+
+
+def test_uncompressed_frames_with_half_of_the_chroma(tmp_path):
+    """Two pixels are four bytes: their lumas, then the chroma that they share (PS3.3 C.7.6.3.1.2)."""
+    data = [10, 20, 100, 200, 30, 40, 110, 210, 50, 60, 120, 220, 70, 80, 130, 230]  # two frames of 2 x 2
+    path = several(tmp_path / "a.dcm", 2, 2, 2, 3, data, PhotometricInterpretation="YBR_FULL_422")
+    (first, kind), (second, _) = decoded(path)
+    assert kind == "YBR_FULL"
+    assert first.tolist() == [[[10, 100, 200], [20, 100, 200]], [[30, 110, 210], [40, 110, 210]]]
+    assert second.tolist() == [[[50, 120, 220], [60, 120, 220]], [[70, 130, 230], [80, 130, 230]]]
+
+
+def test_bytes_in_big_endian_words_change_places_across_frames(tmp_path):
+    """Frames of nine bytes: the last byte of the first frame shares a word with the first byte of the second."""
+    wanted = np.arange(18, dtype="uint8").reshape(2, 3, 3)
+    words = np.arange(18, dtype="uint8").view("<u2").astype(">u2").tobytes()
+    path = several(tmp_path / "a.dcm", 2, 3, 3, 1, words, ExplicitVRBigEndian)
+    np.testing.assert_array_equal([values for values, _ in decoded(path)], wanted)
+
+
+def test_a_frame_is_an_image(tmp_path):
+    """It looks as the same plane in a file of its own, with its own rescale."""
+    planes = slices.even(count=4)
+    for number, plane in enumerate(planes):
+        plane.RescaleIntercept = -1000 + 10 * number
+        plane.save_as(tmp_path / f"{number}.single")
+    slices.enhanced(planes).save_as(tmp_path / "all")
+    for number in range(4):
+        frame, single = (read(path, window=(500, 3000)) for path in (f"{tmp_path}/all#{number}",
+                                                                     tmp_path / f"{number}.single"))  # fmt: skip
+        np.testing.assert_array_equal(frame.values, single.values)
+        assert frame.spacing_mm == single.spacing_mm == (1, 1) and frame.applied == single.applied
+    store = Store(Input(shape=(8, 8, 1), window=(500.0, 3000.0)), tmp_path / "store")
+    assert len(set(store.add([f"{tmp_path}/all#{number}" for number in range(4)], progress=False))) == 4
+
+
+def test_frames_must_be_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("RADZOO_SECRET", str(tmp_path / "secret"))
+    folder = tmp_path / "images"
+    folder.mkdir()
+    slices.enhanced(slices.even(count=4)).save_as(folder / "all.dcm")
+    slices.even()[0].save_as(folder / "one.dcm")
+    with pytest.raises(BadInput, match=r"all.dcm: holds several frames \(4\).* name one as FILE#0 to FILE#3"):
+        read(folder / "all.dcm", window="percentile")
+    with pytest.raises(BadInput, match="'#4' came, the file holds the frames 0 to 3"):
+        read(f"{folder}/all.dcm#4", window="percentile")
+    with pytest.raises(BadInput, match="'#1' came, the file holds frame 0 alone"):
+        read(f"{folder}/one.dcm#1", window="percentile")
+    with pytest.raises(BadInput, match="only NIfTI and MGH files hold several volumes"):
+        volumes.read(f"{folder}/all.dcm#1")
+    found = survey(folder, progress=False)
+    assert len(found.table) == 1 and "FILE#0 to FILE#3" in found.left_out["reason"][0]
 
 
 def test_each_frame_has_its_own_header():

@@ -81,7 +81,7 @@ def test_fractions_have_a_limit(tmp_path):
         ({"Modality": "CT"}, "is no DICOM segmentation"),
         ({"SegmentationType": "OTHER"}, "SegmentationType is not BINARY"),
         ({"SegmentSequence": []}, "names no segments"),
-        ({"PixelData": b"\0\0"}, "the pixel data has 16 of"),
+        ({"PixelData": b"\0\0"}, "the pixel data has 2 of 49 bytes"),
     ],
 )
 def test_bad_segmentations(tmp_path, changes, message):

@@ -15,7 +15,6 @@ from radzoo.errors import BadInput
 from radzoo.images.dicom import compressed
 from radzoo.images.dicom.layout import Layout, layout
 
-
 Work = Callable[[], tuple[np.ndarray, str]]
 
 

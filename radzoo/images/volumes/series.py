@@ -33,11 +33,11 @@ def read(files: list[str], *, uneven: str = "refuse") -> Volume:
     """
     if uneven not in ("refuse", "resample"):
         raise BadInput(f"uneven={uneven!r}, expected 'refuse' or 'resample'")
-    planes, placed, copies = assembled([plane for file in files for plane in _planes(file)])
+    planes, placed, copies = assembled([plane for file in files for plane in _planes(file, files)])
     if placed.trouble() and uneven == "refuse":
         raise BadInput(f"{placed.trouble()}: no even grid; uneven='resample' interpolates one")
     ordered = [planes[place] for place in placed.order]
-    values, modality, steps = _decoded(ordered)
+    values, modality, steps = _decoded(ordered, files)
     affine = placed.affine
     if placed.trouble():
         values, affine = straight(values, placed, ordered[0].spacing_mm)
@@ -73,11 +73,19 @@ def members(folder: str, wanted: str) -> list[str]:
     return found
 
 
-def _planes(file: str) -> list[Plane]:
+def _planes(file: str, files: list[str]) -> list[Plane]:
+    with _named(file, files), header.quiet():
+        return planes_of(file, header.parse(file, pixels=False))
+
+
+@contextlib.contextmanager
+def _named(file: str, files: list[str]):
+    """Errors say which file of several is meant; that of one file is said by whoever asked for it."""
     try:
-        with header.quiet():
-            return planes_of(file, header.parse(file, pixels=False))
+        yield
     except BadInput as error:
+        if len(files) == 1:
+            raise
         raise BadInput(f"{os.path.basename(file)}: {error}") from None
 
 
@@ -122,7 +130,7 @@ def _few(values: list[str]) -> bool:
     return 1 < len(set(values)) <= len(values) // 2
 
 
-def _decoded(planes: list[Plane]) -> tuple[np.ndarray, str | None, tuple[str, ...]]:
+def _decoded(planes: list[Plane], names: list[str]) -> tuple[np.ndarray, str | None, tuple[str, ...]]:
     """`(n, h, w)` in units of the modality, decoded by as many threads as there are cores."""
     files: dict[str, list[int]] = {}
     for place, plane in enumerate(planes):
@@ -130,10 +138,8 @@ def _decoded(planes: list[Plane]) -> tuple[np.ndarray, str | None, tuple[str, ..
     values, modality, steps = None, None, {}  # a dict keeps the order of its keys
 
     def decode(file):
-        try:
+        with _named(file, names):
             return _file(file, [planes[place].frame for place in files[file]])
-        except BadInput as error:
-            raise BadInput(f"{os.path.basename(file)}: {error}") from None
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for file, decoded in zip(files, _few_ahead(pool, decode, files), strict=True):
