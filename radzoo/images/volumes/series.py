@@ -9,25 +9,25 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pydicom
 
 from radzoo.errors import BadInput
-from radzoo.images.dicom import chain, frames, header, suv
+from radzoo.images.dicom import header
 from radzoo.images.volumes.planes import SAME, TELLING, Plane, key, planes_of
 from radzoo.images.volumes.stack import Crowded, Stack, stack
 from radzoo.images.volumes.straight import straight
 from radzoo.images.volumes.volume import Volume, turned
+from radzoo.images.volumes.voxels import decoded, named
 
 
-def read(files: list[str], *, uneven: str = "refuse") -> Volume:
+def read(files: list[str], *, uneven: str = "refuse", threads: int | None = None) -> Volume:
     """The files of one series as a turned `Volume`: HU in CT, SUV in PET; int16 where that holds all, else float32.
 
     Args:
         files: one plane each, or multi-frame objects with a place for each frame (enhanced CT and MR).
         uneven: what becomes of tilted or unevenly spaced planes: `"refuse"`, or `"resample"` to a straight grid.
+        threads: that decode; None takes as many as there are cores.
     Raises:
         BadInput: no series; several; missing, doubled or mixed planes; files that cannot be decoded.
     """
@@ -37,7 +37,7 @@ def read(files: list[str], *, uneven: str = "refuse") -> Volume:
     if placed.trouble() and uneven == "refuse":
         raise BadInput(f"{placed.trouble()}: no even grid; uneven='resample' interpolates one")
     ordered = [planes[place] for place in placed.order]
-    values, modality, steps = _decoded(ordered, files)
+    values, modality, steps = decoded(ordered, files, threads)
     affine = placed.affine
     if placed.trouble():
         values, affine = straight(values, placed, ordered[0].spacing_mm)
@@ -74,19 +74,8 @@ def members(folder: str, wanted: str) -> list[str]:
 
 
 def _planes(file: str, files: list[str]) -> list[Plane]:
-    with _named(file, files), header.quiet():
+    with named(file, files), header.quiet():
         return planes_of(file, header.parse(file, pixels=False))
-
-
-@contextlib.contextmanager
-def _named(file: str, files: list[str]):
-    """Errors say which file of several is meant; that of one file is said by whoever asked for it."""
-    try:
-        yield
-    except BadInput as error:
-        if len(files) == 1:
-            raise
-        raise BadInput(f"{os.path.basename(file)}: {error}") from None
 
 
 def _distinct(planes: list[Plane]) -> tuple[list[Plane], int]:
@@ -128,61 +117,3 @@ def _stacked(planes: list[Plane]) -> Stack:
 def _few(values: list[str]) -> bool:
     """Whether a value tells images at one place apart, and not just each from all others."""
     return 1 < len(set(values)) <= len(values) // 2
-
-
-def _decoded(planes: list[Plane], names: list[str]) -> tuple[np.ndarray, str | None, tuple[str, ...]]:
-    """`(n, h, w)` in units of the modality, decoded by as many threads as there are cores."""
-    files: dict[str, list[int]] = {}
-    for place, plane in enumerate(planes):
-        files.setdefault(plane.file, []).append(place)
-    values, modality, steps = None, None, {}  # a dict keeps the order of its keys
-
-    def decode(file):
-        with _named(file, names):
-            return _file(file, [planes[place].frame for place in files[file]])
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for file, decoded in zip(files, _few_ahead(pool, decode, files), strict=True):
-            for place, (array, kind, more) in zip(files[file], decoded, strict=True):
-                modality, steps = kind, steps | dict.fromkeys(more)
-                values = _room(values, len(planes), array)
-                values[place] = array
-    return values, modality, tuple(steps)
-
-
-def _few_ahead(pool, work, items):
-    """Results in order, while no more than some items wait: a series need not lie in memory twice."""
-    from collections import deque
-
-    waiting: deque = deque()
-    for item in items:
-        waiting.append(pool.submit(work, item))
-        if len(waiting) > 4 * (os.cpu_count() or 1):
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
-
-
-def _room(values: np.ndarray | None, count: int, array: np.ndarray) -> np.ndarray:
-    """Where `array` fits in: int16 as long as that holds everything exactly."""
-    whole = array.dtype.kind in "iu" or bool((array == np.rint(array)).all())
-    fits = whole and array.min() >= -32768 and array.max() <= 32767
-    if values is None:
-        return np.empty((count, *array.shape), "int16" if fits else "float32")
-    return values if fits or values.dtype == "float32" else values.astype("float32")
-
-
-def _file(file: str, wanted: list[int]) -> list[tuple[np.ndarray, str | None, tuple[str, ...]]]:
-    parts, works = frames.read(file)
-    found = []
-    for place in wanted:
-        stored, photometric = works[place]()
-        if photometric != "MONOCHROME2":
-            raise BadInput(f"is {photometric}, expected MONOCHROME2: colours and inverted greys make no volume")
-        with header.quiet():
-            array, steps = chain.in_units(parts[place], stored)
-            modality = header.text(parts[place], "Modality") or None
-            if modality == "PT":
-                array, steps = array * suv.factor(parts[place]), (*steps, "SUV by body weight")
-            found.append((array, modality, steps))
-    return found
