@@ -9,7 +9,7 @@ import errno
 import os
 import sys
 
-from radzoo.commands import compare, index, models, runs, weights
+from radzoo.commands import bench, compare, index, models, runs, weights
 from radzoo.commands.parsing import deferred, parse
 from radzoo.errors import BadInput
 from radzoo.registry import suggest
@@ -27,6 +27,7 @@ HELP = """usage: radzoo COMMAND ...
   ensemble RUN RUN...       the networks of several runs as one run
   predict RUN FILES...      the model of a finished run on new images, as CSV
   weights list|describe|fetch|verify|import
+  bench volumes             how fast this machine is, against the plain way to do the same
 
 `radzoo COMMAND --help` says more. Errors in the input are one line, with exit code 2."""
 
@@ -40,6 +41,7 @@ COMMANDS = {
     "compare": compare.compare,
     "ensemble": runs.ensemble,
 }
+GROUPS = {"weights": weights, "bench": bench}
 
 
 def dispatch(arguments: list[str]) -> None:
@@ -52,14 +54,14 @@ def dispatch(arguments: list[str]) -> None:
         runs.run(rest)
         return
     known, prog = COMMANDS, "radzoo"
-    if command == "weights":
-        known, prog = weights.COMMANDS, "radzoo weights"
+    if command in GROUPS:
+        known, prog = GROUPS[command].COMMANDS, f"radzoo {command}"
         command, *rest = rest or ["--help"]
         if command in ("-h", "--help"):
             print(f"usage: {prog} {'|'.join(known)} ...")
             return
     if command not in known:
-        names = [*known, *(("run", "weights") if known is COMMANDS else ())]
+        names = [*known, *(("run", *GROUPS) if known is COMMANDS else ())]
         raise BadInput(f"unknown command {command!r}{suggest(command, names)}: {prog} has {', '.join(names)}")
     parse(deferred(known[command]), rest, prog=f"{prog} {command}")()
 

@@ -15,7 +15,7 @@ FLOORS = [
     {"models", "operations", "channels", "inflation", "recipe"},
     {"weights", "data"},
     {"heads", "norms", "views"},
-    {"features", "baselines", "explain"},
+    {"features", "baselines", "explain", "bench"},
     {"finished"},
     {"train", "inference", "report"},
     {"commands"},

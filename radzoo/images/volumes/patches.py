@@ -94,5 +94,6 @@ def _at(volume: Volume, positions: np.ndarray, fill: float | None) -> np.ndarray
     high = np.clip(np.ceil(voxels.max(0)).astype(int) + 1, low + 1, size)
     box = volume.values[tuple(map(slice, low, high))].astype("float32")  # of a large volume only what is needed
     values = ndimage.map_coordinates(box, np.clip(voxels - low, 0, high - low - 1).T, order=1, mode="nearest")
-    values[outside] = float(volume.values.min()) if fill is None else fill
+    if outside.any():  # the least value of a large volume takes longer to find than a patch to cut
+        values[outside] = float(volume.values.min()) if fill is None else fill
     return values.reshape(positions.shape[:-1])
