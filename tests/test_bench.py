@@ -7,7 +7,8 @@ import slices
 ROWS = [
     *(f"series, {name}, {n}" for name in ("raw", "RLE", "JPEG 2000", "JPEG-LS", "--series")
       for n in ("1 thread", "2 threads")),
-    *(f"pipeline, {name}" for name in ("decoding", "fitting to the shape", "reading the store", "normalising", "batches")),
+    "pipeline, decoding", "pipeline, fitting to the shape", "pipeline, reading the store", "pipeline, normalising",
+    "pipeline, batches",
     "patches, nine planes of 64 x 64", "patches, one cube of 32 x 32 x 32",
     "peak memory, reading 16 x 16 x 8", "peak memory, reading 16 x 16 x 8, without Python",
 ]  # fmt: skip

@@ -21,7 +21,7 @@ from radzoo.images.volumes import patches
 from radzoo.images.volumes import series as reader
 
 WINDOW = (40.0, 400.0)
-PLACES = 50  # where patches are taken
+PLACES = 20  # where patches are taken
 PEAK = """
 import sys
 from radzoo.images import volumes

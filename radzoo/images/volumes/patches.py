@@ -88,12 +88,14 @@ def _inside(volume: Volume, centre) -> np.ndarray:
 def _at(volume: Volume, positions: np.ndarray, fill: float | None) -> np.ndarray:
     """Trilinear values at `(..., 3)` positions; up to half a voxel outside counts as the nearest voxel."""
     size = np.array(volume.values.shape)
-    voxels = volume.voxels(positions.reshape(-1, 3))
-    outside = ((voxels < -0.5) | (voxels > size - 0.5)).any(1)
-    low = np.clip(np.floor(voxels.min(0)).astype(int), 0, size - 1)
-    high = np.clip(np.ceil(voxels.max(0)).astype(int) + 1, low + 1, size)
+    voxels = np.ascontiguousarray(volume.voxels(positions.reshape(-1, 3)).T)  # a row per axis: twice as fast
+    least, most = voxels.min(1), voxels.max(1)
+    low = np.clip(np.floor(least).astype(int), 0, size - 1)
+    high = np.clip(np.ceil(most).astype(int) + 1, low + 1, size)
     box = volume.values[tuple(map(slice, low, high))].astype("float32")  # of a large volume only what is needed
-    values = ndimage.map_coordinates(box, np.clip(voxels - low, 0, high - low - 1).T, order=1, mode="nearest")
-    if outside.any():  # the least value of a large volume takes longer to find than a patch to cut
-        values[outside] = float(volume.values.min()) if fill is None else fill
+    values = ndimage.map_coordinates(box, voxels - low[:, None], order=1, mode="nearest")
+    if (least >= -0.5).all() and (most <= size - 0.5).all():
+        return values.reshape(positions.shape[:-1])
+    outside = ((voxels < -0.5) | (voxels > size[:, None] - 0.5)).any(0)
+    values[outside] = float(volume.values.min()) if fill is None else fill
     return values.reshape(positions.shape[:-1])
