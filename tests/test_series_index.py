@@ -1,6 +1,8 @@
 """An index of volumes: one row per series or file, what is odd about it, and why others are left out."""
 
 import csv
+import gzip
+import struct
 import zipfile
 
 import nibabel
@@ -75,6 +77,72 @@ def test_a_series_of_several_in_a_folder_is_read_by_its_key(folder):
         volumes.read(folder / "study")
     with pytest.raises(BadInput, match="the folder holds no series #000000000000"):
         volumes.read(f"{folder}/study#000000000000")
+
+
+HEADERS = {  # name: (place in a NIfTI-1 header, format, value, what the list of left-out files says)
+    "size": (42, "<h", -4, "has the shape (-4, 5, 6)"),
+    "axes": (40, "<h", 9, "no volume that is read"),
+    "type": (70, "<h", 999, "no volume that is read"),
+    "large": (42, "<h", 32767, "the header claims 1966372 bytes"),
+    "offset": (108, "<f", 4096.0, "the header claims 4336 bytes"),
+    "nowhere": (254, "<h", 0, "the header says nowhere how the volume lies"),
+    "not_finite": (280, "<f", float("nan"), "the header's geometry has NaN"),
+    "flat": (280, "<f", 0.0, "the spacing along x is 0"),
+}
+
+
+def test_broken_volumes_do_not_hide_the_others(folder, capfd):
+    content = bytearray((folder / "brain.nii.gz").read_bytes())
+    content = bytearray(gzip.decompress(content))
+    for name, (place, kind, value, _) in HEADERS.items():
+        broken = content.copy()
+        struct.pack_into(kind, broken, place, value)
+        (folder / f"{name}.nii").write_bytes(broken)
+    (folder / "cut.nii").write_bytes(content[:500])
+    series = slices.write(folder / "truncated", slices.even(series="t"))
+    with open(series[2], "r+b") as file:
+        file.truncate(file.seek(0, 2) - 20)
+    odd = slices.even(series="z", spacing=(0.0, 0.0)) + slices.even(series="o", ImageOrientationPatient=[0.0] * 6)
+    slices.write(folder / "odd", odd)
+    found = survey_series(folder, progress=False)
+    assert len(found.table) == 6  # as without them
+    reasons = dict(zip(found.left_out["file"].str.removeprefix(f"{folder}/"), found.left_out["reason"], strict=True))
+    for name, (*_, told) in HEADERS.items():
+        assert reasons[f"{name}.nii"].startswith(told), name
+    assert reasons["cut.nii"].startswith("the header claims 592 bytes")
+    assert reasons["truncated/014.dcm"] == "the pixel data is truncated: copy the file again"
+    assert reasons["truncated"].startswith("planes are missing: 1 after plane")
+    assert reasons["odd/000.dcm"].startswith("PixelSpacing is 0") and "no pair of unit vectors" in reasons["odd"]
+    assert capfd.readouterr().err == ""
+
+
+def test_every_file_of_nibabel_is_read_or_refused(real_data):
+    """Values and places are those of nibabel, and of SimpleITK where that reads the file."""
+    itk = pytest.importorskip("SimpleITK")
+    formats, read = real_data / "volume_formats", []
+    for path in sorted(formats.iterdir()):
+        parts = {"example_nifti2.nii.gz": "#1", "functional.nii": "#7"}.get(path.name, "")
+        try:
+            volume = volumes.read(f"{path}{parts}")
+        except BadInput as error:
+            assert str(error).startswith(path.name) and "\n" not in str(error)
+            continue
+        read.append(path.name)
+        voxels = np.random.default_rng(0).integers(0, volume.size, (50, 3))
+        values, places = volume.values[tuple(voxels.T)], volume.positions(voxels)
+        image = nibabel.load(path)
+        theirs = np.asanyarray(image.dataobj)[(..., *map(int, filter(None, [parts[1:]])))]
+        at = nibabel.affines.apply_affine(np.linalg.inv(image.affine), places * [-1, -1, 1])
+        np.testing.assert_allclose(at, at.round(), atol=1e-6)
+        np.testing.assert_allclose(values, theirs[tuple(at.round().astype(int).T)], rtol=1e-6)
+        if path.name != "example_nifti2.nii.gz":  # SimpleITK knows no NIfTI-2
+            other = itk.ReadImage(path)
+            other = other[..., int(parts[1:])] if parts else other
+            at = [other.TransformPhysicalPointToIndex(place.tolist()) for place in places]
+            np.testing.assert_allclose(values, [other[each] for each in at], rtol=1e-6)
+    assert read == [
+        "anatomical.nii", "example_nifti2.nii.gz", "functional.nii", "reoriented_anat_moved.nii", "standard.nii.gz",
+    ]  # fmt: skip
 
 
 def test_the_command(folder, tmp_path, cli):

@@ -22,7 +22,6 @@ DICOMDIR = "1.2.840.10008.1.3.10"
 SECONDARY_CAPTURE = re.compile(r"1\.2\.840\.10008\.5\.1\.4\.1\.1\.7(\.\d)?")
 FOR_PROCESSING = tuple(f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("1.1.1", "1.2.1", "1.3.1"))  # DX, MG, intra-oral
 FOR_PRESENTATION = tuple(end[:-2] for end in FOR_PROCESSING)
-UNDEFINED = 0xFFFFFFFF
 LARGE = 65536  # bytes; larger elements are skipped
 CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
 VIEW_CODES = {  # PS3.16, CID 4010 and 4014, in SNOMED CT and as SNOMED RT
@@ -130,7 +129,7 @@ def read_header(path) -> tuple[pydicom.Dataset, tuple[int, int | None] | None]:
         if not found:
             return dataset, None
         tag, vr, length, start = found[0]
-        if length == UNDEFINED and not _whole(file, start, os.fstat(file.fileno()).st_size):
+        if length == header.UNDEFINED and not _whole(file, start, os.fstat(file.fileno()).st_size):
             raise BadInput("the pixel data is truncated: copy the file again")
     dataset.add_new(tag, vr, b"")
     return dataset, (length, start)
@@ -162,11 +161,11 @@ def _check(dataset, pixels, size: int) -> Layout:
     refuse_objects(dataset)
     frames.place(dataset, "")
     found, (length, start) = layout(dataset), pixels
-    if (length == UNDEFINED) != found.syntax.is_encapsulated:
+    if (length == header.UNDEFINED) != found.syntax.is_encapsulated:
         raise BadInput("the pixel data is not encoded as the transfer syntax says: export the image again")
     samples = 2 if found.photometric == "YBR_FULL_422" else found.samples  # two colours share every other pixel
     there = length if start is None else min(length, size - start)
-    if length != UNDEFINED and there < found.rows * found.columns * samples * found.allocated // 8:
+    if length != header.UNDEFINED and there < found.rows * found.columns * samples * found.allocated // 8:
         raise BadInput("the pixel data is truncated: copy the file again")
     return found
 

@@ -94,6 +94,9 @@ def _looked_at(path: str, keys: Keys):
             dataset, pixels = read_header(path)
             if pixels is None:
                 raise BadInput("the DICOM file holds no pixel data, or ends before it")
+            length, start = pixels
+            if start is not None and length != header.UNDEFINED and start + length > os.path.getsize(path):
+                raise BadInput("the pixel data is truncated: copy the file again")
             return planes_of(path, dataset), key(dataset), series_columns(dataset, keys)
         except (BadInput, OSError):
             raise

@@ -47,6 +47,7 @@ def read(path: str | os.PathLike, part: str = "") -> Volume:
 def geometry(path: str | os.PathLike) -> tuple[tuple[int, ...], np.ndarray]:
     """Shape of all voxels, `(x, y, z, …)`, and the affine of a `Volume`, from the header alone."""
     image = _opened(path)
+    _check_axes(image.shape)
     _check_size(path, image)
     return image.shape, TO_LPS @ _affine(image) @ REVERSED
 
@@ -55,6 +56,7 @@ def _opened(path):
     import nibabel
 
     try:
+        nibabel.imageglobals.logger.setLevel("CRITICAL")  # what it mends in a header, it need not tell
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image = nibabel.load(path)
@@ -73,8 +75,7 @@ def _opened(path):
 
 def _place(shape, part: str) -> tuple[int, ...]:
     """The place of one volume along the axes after the third, of which one at most is longer than 1."""
-    if len(shape) < 3 or min(shape) < 1:
-        raise BadInput(f"has the shape {shape}, expected a volume of three axes")
+    _check_axes(shape)
     longer = [axis for axis, size in enumerate(shape) if axis > 2 and size > 1]
     if len(longer) > 1:
         raise BadInput(f"holds {' x '.join(str(shape[axis]) for axis in longer)} volumes: save the one you mean")
@@ -86,14 +87,20 @@ def _place(shape, part: str) -> tuple[int, ...]:
     return tuple(int(part or 0) if axis in longer else 0 for axis in range(3, len(shape)))
 
 
+def _check_axes(shape) -> None:
+    if len(shape) < 3 or min(shape) < 1:
+        raise BadInput(f"has the shape {tuple(map(int, shape))}, expected a volume of three axes: repair its header")
+
+
 def _check_size(path, image) -> None:
     """Before memory is taken: the header must not claim more than the file can hold."""
     voxels = math.prod(image.shape)
-    there, claimed = os.path.getsize(path), voxels * image.get_data_dtype().itemsize
+    file = image.file_map["image"].filename or path  # a .hdr has its voxels in another file
+    there, claimed = os.path.getsize(file), voxels * image.get_data_dtype().itemsize + image.dataobj.offset
     if math.prod(image.shape[:3]) > LARGEST:
         raise BadInput(f"the header claims {voxels} voxels, more than {LARGEST}: it is damaged, or resample the volume")
-    if claimed > there * (DENSEST if str(path).endswith((".gz", ".mgz", ".bz2")) else 1):
-        raise BadInput(f"the header claims {claimed} bytes of voxels, the file has {there}: it is truncated or damaged")
+    if claimed > there * (DENSEST if str(file).endswith((".gz", ".mgz", ".bz2")) else 1):
+        raise BadInput(f"the header claims {claimed} bytes, the file has {there}: it is truncated or damaged")
 
 
 def _affine(image) -> np.ndarray:
