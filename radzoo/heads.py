@@ -10,10 +10,13 @@ from keras import layers, ops
 
 from radzoo import channels as grey
 from radzoo import inflation, registry
+from radzoo.anisotropy import building
 from radzoo.errors import BadInput
 from radzoo.images.input import Input
 from radzoo.layers import activate, classifier
 from radzoo.pooling import global_pool
+from radzoo.streams import check as check_streams
+from radzoo.streams import folded, pooled
 
 log = logging.getLogger("radzoo")
 
@@ -33,6 +36,8 @@ def create_model(
     channels: str | int = "fold",
     inflate: str | None = None,
     axis: int = 0,
+    streams: str = "none",
+    spacing_mm: tuple[float, float, float] | None = None,
     dropout: float = 0.0,
     covariates: int = 0,
     **overrides,
@@ -40,8 +45,9 @@ def create_model(
     """A flat functional model, ready to fit: adapted input, backbone, head.
 
     Args:
-        input_shape: `(h, w, channels)` or `(z, y, x, channels)`. One channel is adapted to RGB weights as `channels`
-            says; three channels are taken as RGB, and so are three `windows` or `phases`.
+        input_shape: `(h, w, channels)` or `(z, y, x, channels)`; with streams `(views, h, w, channels)`. One channel is
+            adapted to RGB weights as `channels` says; three channels are taken as RGB, and so are three `windows` or
+            `phases`.
         classes: outputs; 1 for `task="binary"`, one less than there are grades for `task="ordinal"`.
         task: decides the activation: `binary`, `multilabel` and `ordinal` sigmoid, `multiclass` softmax, `regression`
             none. Ordinal outputs are the probabilities to reach the second, third, … grade; they fall by construction.
@@ -49,6 +55,10 @@ def create_model(
         weights: a tag such as `"imagenet"` (then `<name>.imagenet`), `"model.tag"`, or None for random weights.
         inflate: how weights of a 2-D network enter a 3-D one (`radzoo.inflation`): `"mean"` or `"center"`.
         axis: the spatial axis of the volume that the 2-D network did not have, 0 for z.
+        streams: a 2-D network sees each view, or each slice of a volume, alone; how the views are brought together
+            (`radzoo.streams`): `"late"`, `"mean"`, `"max"` or `"attention"`.
+        spacing_mm: `(z, y, x)` of the voxels of a volume, where slices are thick: strides act along z only once the
+            voxels are about as long in the plane (`radzoo.anisotropy`).
         dropout: rate before the dense layer of the pool head.
         covariates: numbers beside the image, a second input `(batch, covariates)` named "covariates" that joins the
             pooled features.
@@ -63,7 +73,7 @@ def create_model(
     """
     model, report = create_reported(
         name, input_shape, classes=classes, task=task, head=head, weights=weights, channels=channels, inflate=inflate,
-        axis=axis, dropout=dropout, covariates=covariates, **overrides,
+        axis=axis, streams=streams, spacing_mm=spacing_mm, dropout=dropout, covariates=covariates, **overrides,
     )  # fmt: skip
     if report is not None:
         log.info("%s", report)
@@ -72,20 +82,23 @@ def create_model(
 
 def create_reported(
     name, input_shape, *, classes, task="multiclass", head=None, weights=None, channels="fold", inflate=None,
-    axis=0, dropout=0.0, covariates=0, **overrides,
+    axis=0, streams="none", spacing_mm=None, dropout=0.0, covariates=0, **overrides,
 ):  # fmt: skip
     """`create_model`, and the `weights.Report` of what was loaded, adapted and initialised (None without weights)."""
     top = {"classes": classes, "task": task, "dropout": dropout, "covariates": covariates}
+    check_streams(name, input_shape, streams, head=head, inflate=inflate, spacing_mm=spacing_mm)
+    seen = input_shape if streams == "none" else input_shape[1:]  # by the backbone
+    end = {"head": head, "streams": streams, "spacing_mm": spacing_mm}
     if weights is None:
-        inflation.check(None, input_shape, inflate, axis, head)
-        return _assemble(name, input_shape, head, top, None, channels, overrides), None
+        inflation.check(None, seen, inflate, axis, head)
+        return _assemble(name, input_shape, top, None, channels, overrides, **end), None
     from radzoo.weights import apply, find, resolve
 
     manifest = find(weights, name)
     resolve(manifest)  # a missing file is said at once, before a large network is built
-    inflation.check(len(manifest.input.shape) == 3, input_shape, inflate, axis, head)
+    inflation.check(len(manifest.input.shape) == 3, seen, inflate, axis, head)
     overrides = _agreed(manifest, overrides)
-    model = _assemble(name, input_shape, head, top, manifest.input, channels, overrides)
+    model = _assemble(name, input_shape, top, manifest.input, channels, overrides, **end)
     return model, apply(model, manifest, channels=grey.way(channels, input_shape[-1]), inflate=inflate, axis=axis)
 
 
@@ -102,10 +115,11 @@ def input_spec(weights: str, channels: str | int = "fold", **arrangement) -> Inp
     return grey.adapted_spec(find(weights).input, channels, **arrangement)
 
 
-def _assemble(name, input_shape, head, top: dict, spec, channels, overrides) -> keras.Model:
+def _assemble(name, input_shape, top: dict, spec, channels, overrides, *, head, streams, spacing_mm) -> keras.Model:
     _check_task(**top)
     shape = registry.checked_shape(input_shape)
-    image = x = keras.Input(shape, name="image")
+    image = keras.Input(shape, name="image")
+    x = image if streams == "none" else folded(image)
     if spec is not None:
         way = grey.way(channels, shape[-1])
         if shape[-1] != grey.count(way):
@@ -115,14 +129,17 @@ def _assemble(name, input_shape, head, top: dict, spec, channels, overrides) -> 
             )
         x = grey.entry(x, way, spec)
     own, rest = registry.split_overrides(name, overrides)
-    features = registry.backbone(name, x, **own)
     beside = keras.Input((top["covariates"],), name="covariates") if top["covariates"] else None
-    if head in (None, "pool"):
-        outputs = _pool_head(global_pool(features[-1], name="head"), beside, **top)
-    elif head == "paper":
-        outputs = _paper_head(name, features, beside, rest, **top)
-    else:
-        raise BadInput(f"head={head!r} came, expected 'pool' or 'paper'")
+    with building(x, spacing_mm):
+        features = registry.backbone(name, x, **own)
+        if streams != "none":
+            outputs = _pool_head(pooled(features[-1], shape[0], streams), beside, **top)
+        elif head in (None, "pool"):
+            outputs = _pool_head(global_pool(features[-1], name="head"), beside, **top)
+        elif head == "paper":
+            outputs = _paper_head(name, features, beside, rest, **top)
+        else:
+            raise BadInput(f"head={head!r} came, expected 'pool' or 'paper'")
     return keras.Model(image if beside is None else [image, beside], outputs, name=name)
 
 

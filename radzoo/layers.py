@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from keras import initializers, layers, ops
 
+from radzoo.anisotropy import acting, followed
 from radzoo.errors import BadInput
 
 MOMENTUM = 0.9  # of moving statistics; a few hundred images give too few steps for Keras' .99
@@ -59,7 +60,7 @@ def pad(x, amount, *, name: str):
         amount = (amount, amount)
     elif isinstance(amount, tuple) and len(amount) == 2:
         amount = (amount,) * rank(x)
-    return pick(x, "ZeroPadding")(amount, name=f"{name}_pad")(x)
+    return followed(x, 1, pick(x, "ZeroPadding")(amount, name=f"{name}_pad")(x))
 
 
 def conv(
@@ -68,18 +69,19 @@ def conv(
     """Convolution.
 
     Args:
-        kernel, stride: one number or one per spatial axis.
+        kernel, stride: one number or one per spatial axis. For thick slices one number does not act along all axes
+            (`radzoo.anisotropy`).
         padding: `"symmetric"` (torch and Caffe: kernel // 2 on both sides), `"same"` (TensorFlow's, which for
             stride 2 and an even size pads only the end), or `"valid"`.
         initial: of the kernel, a name that Keras knows or the standard deviation of normal noise.
         bias_initial: first value of the biases.
     """
-    kernel, stride = per_axis(x, kernel), per_axis(x, stride)
+    kernel, stride, given = per_axis(x, kernel), per_axis(x, acting(x, stride)), x
     if padding == "symmetric" and set(stride) != {1}:
         if any(kernel):
             x = pick(x, "ZeroPadding")(tuple(k // 2 for k in kernel), name=f"{name}_pad")(x)
         padding = "valid"
-    return pick(x, "Conv")(
+    y = pick(x, "Conv")(
         filters,
         kernel,
         strides=stride,
@@ -89,6 +91,7 @@ def conv(
         bias_initializer=initializers.Constant(bias_initial),
         name=f"{name}_conv",
     )(x)
+    return followed(given, stride, y)
 
 
 def grouped_conv(x, filters: int, kernel, groups: int, *, name: str, **arguments):
@@ -112,20 +115,35 @@ def depthwise_conv(x, kernel: int, *, stride: int = 1, padding="same", name: str
         x, padding = pad(x, kernel // 2, name=f"{name}_depthwise"), "valid"
     if rank(x) == 2:
         return layers.DepthwiseConv2D(kernel, stride, padding, use_bias=False, name=f"{name}_depthwise")(x)
-    depth, *plane, channels = x.shape[1:]
-    if None in (depth, *plane):
+    if None in x.shape[1:]:
         raise BadInput(f"{name}: a 3-D depthwise convolution needs a fixed input size, got {x.shape[1:]}")
-    out = -(-depth // stride) if padding == "same" else (depth - kernel) // stride + 1
+    return _depthwise_volume(x, kernel, per_axis(x, acting(x, stride)), padding, name)
+
+
+def _depthwise_volume(x, kernel: int, strides: tuple, padding: str, name: str):
+    """A depthwise convolution over `(z, y, x)`, as a sum of those over `(y, x)`."""
+    given, (across, down, right) = x, strides
+    uneven = down != right  # TensorFlow has no such convolution: it is taken at every place, then thinned out
     if padding == "same":
-        lacking = max((out - 1) * stride + kernel - depth, 0)
-        ends = (lacking // 2, lacking - lacking // 2)
-        x = layers.ZeroPadding3D((ends, (0, 0), (0, 0)), name=f"{name}_pad")(x)
+        ends = [_same(size, kernel, step) for size, step in zip(x.shape[1:-1], strides, strict=True)]
+        ends = ends if uneven else [ends[0], (0, 0), (0, 0)]
+        x = layers.ZeroPadding3D(tuple(ends), name=f"{name}_pad")(x)
+    depth, *plane, channels = x.shape[1:]
+    out = (depth - kernel) // across + 1
+    inner = (1, "valid") if uneven else (down, padding)
     terms = []
     for z in range(kernel):
-        planes = ops.reshape(x[:, z : z + (out - 1) * stride + 1 : stride], (-1, *plane, channels))
-        y = layers.DepthwiseConv2D(kernel, stride, padding, use_bias=False, name=f"{name}_depthwise_z{z}")(planes)
+        planes = ops.reshape(x[:, z : z + (out - 1) * across + 1 : across], (-1, *plane, channels))
+        y = layers.DepthwiseConv2D(kernel, *inner, use_bias=False, name=f"{name}_depthwise_z{z}")(planes)
+        y = y[:, ::down, ::right] if uneven else y
         terms.append(ops.reshape(y, (-1, out, *y.shape[1:])))
-    return layers.Add(name=f"{name}_depthwise")(terms)
+    return followed(given, strides, layers.Add(name=f"{name}_depthwise")(terms))
+
+
+def _same(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Zeros before and after an axis, as TensorFlow pads for `"same"`."""
+    lacking = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return lacking // 2, lacking - lacking // 2
 
 
 def norm(x, *, eps: float = 1e-5, scale: bool = True, name: str):

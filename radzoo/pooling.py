@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from radzoo.anisotropy import acting, followed, window
 from radzoo.layers import pad, per_axis, pick, rank
 
 
@@ -14,9 +15,10 @@ def thin(x, size: int) -> tuple:
 def max_pool(x, size, stride=None, *, padding="valid", name: str):
     """Maximum pooling; `size` and `stride` are one number or one per spatial axis.
 
-    Padding (`"same"`) never wins. With stride 1 and an odd size it is that of torch and Caffe, too.
+    Padding (`"same"`) never wins. With stride 1 and an odd size it is that of torch and Caffe, too. For thick slices
+    one number does not act along all axes (`radzoo.anisotropy`).
     """
-    return pick(x, "MaxPooling")(size, stride, padding, name=f"{name}_pool")(x)
+    return _pooled(x, x, "MaxPooling", size, stride, padding, name)
 
 
 def ceil_pool(x, size: int, *, name: str):
@@ -36,10 +38,11 @@ def average_pool(x, size, stride=None, *, padding="valid", name: str):
         padding: `"valid"`, `"same"` (TensorFlow's: the mean of what lies inside the image), or `"symmetric"` (torch
             and Caffe: size // 2 zeros on both sides, which count).
     """
+    given = x
     if padding == "symmetric":
         sizes = per_axis(x, size)
         x, padding = pick(x, "ZeroPadding")(tuple(n // 2 for n in sizes), name=f"{name}_pool_pad")(x), "valid"
-    return pick(x, "AveragePooling")(size, stride, padding, name=f"{name}_pool")(x)
+    return _pooled(given, x, "AveragePooling", size, stride, padding, name)
 
 
 def adaptive_pool(x, size: int, *, name: str):
@@ -55,3 +58,11 @@ def global_pool(x, *, name: str):
 def energy(x, *, name: str):
     """Energy of a texture: the mean of each rectified feature map over its whole extent, `(batch, channels)`."""
     return pick(x, "GlobalAveragePooling")(name=f"{name}_energy")(x)
+
+
+def _pooled(given, x, kind: str, size, stride, padding: str, name: str):
+    """Pooling of `x`, which is `given` with or without a border."""
+    stride = size if stride is None else stride
+    acts = acting(given, stride)
+    y = pick(x, kind)(window(size, stride, acts), acts, padding, name=f"{name}_pool")(x)
+    return followed(given, acts, y)

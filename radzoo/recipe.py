@@ -142,12 +142,16 @@ class Recipe:
         size: side of the square input in pixels; None takes what the weights expect, or without weights the paper's.
             Three numbers `z y x` make the images volumes, and the network 3-D.
         spacing_mm: `z y x` that volumes are resampled to before they are cut or padded to `size`; None scales each
-            into it.
+            into it. Where voxels are twice as long along one axis as along another, the strides of a 3-D network wait
+            for the others (`radzoo.anisotropy`).
         uneven: what becomes of tilted or unevenly spaced DICOM planes: refused, or resampled to a straight grid.
         patch: what is seen around the place of a row: `planes` (nine through it: `--size 9 64 64`) or `cubes`
             (`--size 32 32 32`); `none` where the whole volume is seen.
         patch_mm: side of the planes, or of each cube; several cubes are channels (`--channels cubes`).
         inflate: how 2-D weights enter a 3-D network (`radzoo.inflation`).
+        streams: the slices of a volume, or the planes through a candidate, go one by one through a 2-D network, and
+            what it says of them is brought together (`radzoo.streams`): `late` (one after the other), `mean`, `max` or
+            `attention`; `none` is a 3-D network.
         window: `header`, `percentile`, or center and width in units of the modality.
         batch: images per step, the same in every step.
         precision: dtype policy of Keras while training.
@@ -194,6 +198,7 @@ class Recipe:
     patch: Literal["none", "planes", "cubes"] = "none"
     patch_mm: tuple[float, ...] = ()
     inflate: Literal["mean", "center"] = "mean"
+    streams: Literal["none", "late", "mean", "max", "attention"] = "none"
     window: Literal["header", "percentile"] | tuple[float, float] = "header"
     batch: int = 32
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"

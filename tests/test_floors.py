@@ -9,10 +9,10 @@ import pytest
 HERE = Path(__file__).parent.parent
 FLOORS = [
     {"errors"},
-    {"atomic"},
+    {"atomic", "anisotropy"},
     {"cards", "layers", "responses", "images", "metrics", "losses"},
     {"registry", "pooling"},
-    {"models", "operations", "channels", "inflation", "recipe"},
+    {"models", "operations", "channels", "inflation", "streams", "recipe"},
     {"weights", "data"},
     {"heads", "norms", "views"},
     {"features", "baselines", "explain", "bench"},
@@ -23,7 +23,9 @@ FLOORS = [
 ]
 FLOOR = {name: i for i, names in enumerate(FLOORS) for name in names}
 # Of large libraries these see keras alone.
-KERAS_ONLY = {"models", "layers", "pooling", "responses", "operations", "heads", "norms", "channels"}
+KERAS_ONLY = {
+    "models", "anisotropy", "layers", "pooling", "responses", "operations", "heads", "norms", "channels", "streams",
+}  # fmt: skip
 FILES = sorted((HERE / "radzoo").rglob("*.py"))
 
 

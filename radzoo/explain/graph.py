@@ -25,6 +25,11 @@ def stage(layer) -> str:
     return layer.name.split("_")[0]
 
 
+def streams(model: keras.Model) -> bool:
+    """Whether the feature maps are those of several views (`streams.pooled`)."""
+    return any(each.name == "views" for each in model.layers)
+
+
 def rank(model: keras.Model) -> int:
     """Axes of the image, with batch and channels."""
     return max(len(each.shape) for each in model.inputs)

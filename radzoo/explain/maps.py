@@ -15,6 +15,8 @@ GAP_HEAD = {"head_pool", "head_dropout", "head_beside", "head_logits", "head_sco
 def grad_cam(model: keras.Model, images, output=None, *, layer: str | None = None, relu: bool = True) -> np.ndarray:
     """Grad-CAM: feature maps, each weighted by the mean gradient of one output before its sigmoid or softmax.
 
+    Of a network of streams (`radzoo.streams`) each view has a map of its own, weighted by the gradient in that view.
+
     Args:
         model: of `create_model`, `build(..., top=True)` or `load`: any network whose last layer is `head`.
         images: `(n, *spatial, channels)` as the network gets them; with covariates a list in the order of the inputs,
@@ -24,22 +26,24 @@ def grad_cam(model: keras.Model, images, output=None, *, layer: str | None = Non
         relu: leave out what lowers the output, as the paper does.
 
     Returns:
-        float32 `(n, *spatial)` at the size of the feature maps, in units of the output before its activation (the log
-        odds): on a network of global average pooling and one dense layer, `relu=False` is `cam` over the number of
-        places, so that its sum is the output less its bias.
+        float32 `(n, *spatial)` at the size of the feature maps (of streams `(n, views, h, w)`), in units of the output
+        before its activation (the log odds): on a network of global average pooling and one dense layer, `relu=False`
+        is `cam` over the number of places, so that its sum is the output less its bias.
 
     Raises:
         BadInput: no such layer or output, images that do not fit, or a network without feature maps.
     """
     logits, inputs = graph.logits(model), graph.inputs(model, images)
-    features = graph.features(model, layer)
+    features, first = graph.features(model, layer), 2 if graph.streams(model) else 1
     picked = _picked(output, len(inputs[0]), logits.shape[-1])
     look = _gradients(keras.Model(model.inputs, [features, logits]))
     found = []
     for here, part in graph.batches(inputs):
         feature, slope = look(part, lambda value, here=here: _one_hot(value, picked, here))
-        weights = slope.mean(tuple(range(1, slope.ndim - 1)), dtype="float64")  # thousands of equal numbers are added
-        found.append(np.einsum("n...c,nc->n...", feature, weights))
+        weights = slope.mean(tuple(range(first, slope.ndim - 1)), dtype="float64", keepdims=True)
+        found.append(
+            np.einsum("n...c,n...c->n...", feature, weights)
+        )  # in float64: thousands of equal numbers are added
     found = np.concatenate(found).astype("float32")
     return np.maximum(found, 0) if relu else found
 

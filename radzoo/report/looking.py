@@ -64,6 +64,9 @@ def explained(run: Path, inputs: Callable[[list[int]], object]) -> Explained:
     if not (run / "classifier.skops").is_file():
         return Explained("Grad-CAM" + of, maps=lambda rows, outputs: _grad_cam(run, inputs(rows), outputs), **over)
     choice = load_classifier(run / "classifier.skops")
+    streams = manifest.metrics.get("streams", "none")
+    if streams not in ("none", "mean"):
+        return Explained(reason=f"the {streams} of streams is no mean over all places, for which CAM is defined")
     kernel = linear(choice.classifier)
     if kernel is None:
         return Explained(reason=f"of a {choice.detail} on fixed features, {NOT_LINEAR}")

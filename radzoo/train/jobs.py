@@ -119,9 +119,11 @@ def network(recipe: Recipe, index: Index, model: str, spec: Input, tag: str | No
     if recipe.head == "paper" and "auxiliary" in inspect.signature(registry.end(model)).parameters:
         overrides = {"auxiliary": True} | overrides
     flat = tag is not None and len(weights.find(tag, model).input.shape) == 3
+    deep = spec.volume and recipe.streams == "none"  # and not slice by slice
     made, loaded = create_reported(
         model, spec.shape, weights=tag, dropout=recipe.dropout, covariates=width, **arguments, **overrides,
-        inflate=recipe.inflate if spec.volume and flat else None,
+        inflate=recipe.inflate if deep and flat else None, streams=recipe.streams,
+        spacing_mm=spec.spacing_mm if deep else None,
     )  # fmt: skip
     last = made.get_layer("head_logits")
     if index.task == "regression" and not (isinstance(last, keras.layers.Dense) and last.compute_dtype == "float32"):

@@ -106,6 +106,8 @@ def _check_options(recipe: Recipe) -> None:
     few = recipe.ensemble != "weights" or len(recipe.models) <= MOST
     demand(few, f"--ensemble weights takes at most {MOST} models, {len(recipe.models)} came: pass --ensemble mean")
     demand(several, f"--ensemble {recipe.ensemble} needs several models, {', '.join(recipe.models)} came")
+    learnt = recipe.streams == "attention" and "features" in recipe.ways
+    demand(not learnt, "--streams attention is learnt, fixed features have none: pass --streams mean, or other --ways")
     demand(not recipe.windows or recipe.window == "header", "windows and window came: give one of them")
     numbers = recipe.task == "regression"
     demand(not numbers or recipe.aggregate == "mean", "--aggregate max came, but numbers are averaged: leave it out")

@@ -92,7 +92,7 @@ def fixed_on_validation(recipe: Recipe, way: str, fixed: Judged, test: dict, cov
         "way": way, "unit": recipe.unit, "aggregate": recipe.aggregate, "threshold_rule": recipe.threshold,
         "thresholds": list(fixed.thresholds), "recalibration": fixed.recalibration.to_json(),
         "test": test.get("auc") or test["mae"], "covariates": covariates, "views": recipe.views,
-        "augment": dataclasses.asdict(recipe.augment), "seed": recipe.seed,
+        "augment": dataclasses.asdict(recipe.augment), "seed": recipe.seed, "streams": recipe.streams,
     }  # fmt: skip
 
 

@@ -37,6 +37,8 @@ def import_run(
     trained = read_manifest(Path(run) / "manifest.json")
     if trained.metrics.get("way") == "features":
         raise BadInput(f"the best way of {run} is fixed features: there is no trained network to import")
+    if trained.metrics.get("streams", "none") != "none":  # the network itself saw one slice at a time
+        trained = replace(trained, input=replace(trained.input, shape=trained.input.shape[1:], spacing_mm=None))
     target, described = targets(to, trained.model, tag)
     built = build(trained.model, trained.input.shape, **trained.overrides)
     named = read_safetensors(Path(run) / "weights.safetensors")
@@ -44,7 +46,7 @@ def import_run(
     save(built, target)
     manifest = replace(
         trained, tag=tag, top=False, files=(), licences=licences, source=source, data=data, probe=probe(built),
-        metrics={key: value for key, value in trained.metrics.items() if key != "thresholds"},  # of the head
+        metrics={key: value for key, value in trained.metrics.items() if key not in ("thresholds", "streams")},
     )  # fmt: skip
     return write_manifest(manifest, built, target, described)
 
