@@ -103,6 +103,7 @@ class Augment:
         rotate: largest rotation in degrees.
         zoom: largest relative change of size.
         crop: largest part of each side that is cut away before the rest is enlarged to the full size.
+        elastic: largest smooth displacement, as a part of the image's side; below .1 nothing folds over.
         brightness: largest additive change (white is 1).
         contrast: largest relative change of contrast around the image's mean.
         noise: largest standard deviation of added Gaussian noise (white is 1).
@@ -114,6 +115,7 @@ class Augment:
     rotate: float = 0.0
     zoom: float = 0.0
     crop: float = 0.0
+    elastic: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
     noise: float = 0.0

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from radzoo.images.augment3d import augment_volume
+from radzoo.images.elastic import displacement
 from radzoo.images.geometry import warp
 
 # One number each per image, uniform in -1..1. New ones go to the end: a seed keeps what it drew before.
@@ -43,6 +44,7 @@ def augment(
     rotate: float = 0.0,
     zoom: float = 0.0,
     crop: float = 0.0,
+    elastic: float = 0.0,
     brightness: float = 0.0,
     contrast: float = 0.0,
     noise: float = 0.0,
@@ -51,8 +53,8 @@ def augment(
 ) -> np.ndarray:
     """Moves images, changes their grey values, adds noise and hides a part, within limits that are all "at most".
 
-    The moves are one affine map, so an image is resampled once: cut and enlarge, mirror, rotate and zoom about the
-    centre, shift. Whatever the options, the same numbers are drawn from `generator`, so that switching one on leaves
+    The moves are one map, so an image is resampled once: cut and enlarge, mirror, rotate and zoom about the centre,
+    shift, bend. Whatever the options, the same numbers are drawn from `generator`, so that switching one on leaves
     what the others do as it was.
 
     Args:
@@ -64,6 +66,7 @@ def augment(
         crop: part of each side that is cut away before the rest is enlarged, below 1; height and width lose the same
             part, because their ratio is anatomy, and the rest lies anywhere. What is cut away is not blackened: a
             shift may bring it back.
+        elastic: smooth displacement, as a part of the side along each axis (`elastic.displacement`).
         brightness: additive, both ways; white is 1.
         contrast: relative change around the image's mean, both ways.
         noise: standard deviation of added Gaussian noise; white is 1.
@@ -75,13 +78,14 @@ def augment(
     """
     batch = images if images.ndim == 4 else images[None]
     draw = dict(zip(DRAWS, generator.uniform(-1, 1, (len(batch), len(DRAWS))).T, strict=True))
-    grain, filling = (np.random.default_rng(seed) for seed in generator.integers(2**63, size=2))
+    grain, filling, bending = (np.random.default_rng(seed) for seed in generator.integers(2**63, size=3))
     mirrored = (draw["mirror"] > 0) & bool(flip)
-    moved = mirrored | any((shift, rotate, zoom, crop))
+    moved = mirrored | any((shift, rotate, zoom, crop, elastic))
     if not (moved.any() or brightness or contrast or noise or erase):
         return images
     if moved.any():
-        batch = _move(batch, moved, draw, mirrored, shift, rotate, zoom, crop)
+        bends = {i: displacement(batch.shape[1:3], elastic, bending) for i in range(len(batch))} if elastic else {}
+        batch = _move(batch, moved, draw, mirrored, shift, rotate, zoom, crop, bends)
     if brightness or contrast:
         mean = batch.mean(axis=(1, 2, 3), keepdims=True)
         batch = (batch - mean) * _each(1 + draw["gain"] * contrast) + mean + _each(draw["offset"] * brightness)
@@ -112,8 +116,8 @@ def name_words(name: str) -> set[str]:
     return {word.lower() for word in re.findall(r"[^\W\d_]+", spaced)}
 
 
-def _move(batch, moved, draw, mirrored, shift, rotate, zoom, crop) -> np.ndarray:
-    """Each image of `moved` through its own affine map; the others as they are."""
+def _move(batch, moved, draw, mirrored, shift, rotate, zoom, crop, bends) -> np.ndarray:
+    """Each image of `moved` through its own map; the others as they are."""
     height, width = batch.shape[1:3]
     cut = _unit(draw["cut"]) * crop
     done = np.empty_like(batch, dtype="float32")
@@ -130,6 +134,7 @@ def _move(batch, moved, draw, mirrored, shift, rotate, zoom, crop) -> np.ndarray
                 _unit(draw["cut_left"][i]) * cut[i] * (width - 1),
                 1 - cut[i],
             ),
+            bend=bends.get(i),
         )
     return done
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from radzoo.images.elastic import displacement
+
 AXES = 3
 
 
@@ -16,6 +18,7 @@ def augment_volume(
     rotate: float = 0.0,
     zoom: float = 0.0,
     crop: float = 0.0,
+    elastic: float = 0.0,
     brightness: float = 0.0,
     contrast: float = 0.0,
     noise: float = 0.0,
@@ -30,23 +33,25 @@ def augment_volume(
         rotate: degrees about each axis, one rotation after the other.
         zoom, brightness, contrast, noise: as in `augment.augment`.
         crop: part of each side that is cut away before the rest is enlarged.
+        elastic: smooth displacement, as a part of the side along each axis (`elastic.displacement`).
         erase: volume of a box of uniform noise, as a part of the whole.
         flip: mirror left and right (x) in half of the cases.
     Returns:
         float32 of the same shape in 0..1; black comes in from outside; the same volume where nothing is asked for.
     """
     draw = generator.uniform(-1, 1, 20)
-    grain, filling = (np.random.default_rng(seed) for seed in generator.integers(2**63, size=2))
+    grain, filling, bending = (np.random.default_rng(seed) for seed in generator.integers(2**63, size=3))
     size = np.array(volume.shape[:AXES])
     mirrored = bool(flip) and draw[0] > 0
-    if mirrored or shift or rotate or zoom or crop:
+    if mirrored or shift or rotate or zoom or crop or elastic:
         part = 1 - crop * (draw[1] + 1) / 2
         matrix = _rotation(np.radians(rotate) * draw[2:5]) * (part / (1 + zoom * draw[5]))
         moved = draw[6:9] * shift * size + draw[9:12] * (1 - part) / 2 * size
         if mirrored:
             matrix[:, 2] *= -1  # from new places to old ones: x is mirrored last
         middle = (size - 1) / 2
-        volume = _each_channel(volume, matrix, middle - matrix @ middle - moved)
+        bend = displacement(volume.shape[:AXES], elastic, bending) if elastic else None
+        volume = _each_channel(volume, matrix, middle - matrix @ middle - moved, bend)
     if brightness or contrast:
         mean = volume.mean(axis=(0, 1, 2), keepdims=True)
         volume = (volume - mean) * np.float32(1 + draw[12] * contrast) + mean + np.float32(draw[13] * brightness)
@@ -73,7 +78,12 @@ def _rotation(angles) -> np.ndarray:
     return found
 
 
-def _each_channel(volume: np.ndarray, matrix, offset) -> np.ndarray:
-    """Trilinear, black outside."""
-    parts = [ndimage.affine_transform(part, matrix, offset, order=1) for part in np.moveaxis(volume, -1, 0)]
+def _each_channel(volume: np.ndarray, matrix, offset, bend) -> np.ndarray:
+    """Trilinear, black outside; with `bend`, places are moved by so many voxels after the affine map."""
+    parts = np.moveaxis(volume, -1, 0)
+    if bend is None:
+        parts = [ndimage.affine_transform(part, matrix, offset, order=1) for part in parts]
+    else:
+        grid = np.tensordot(matrix, np.indices(bend.shape[1:]), 1) + np.reshape(offset, (AXES, 1, 1, 1))
+        parts = [ndimage.map_coordinates(part, grid + bend, order=1) for part in parts]
     return np.stack(parts, axis=-1).astype("float32")

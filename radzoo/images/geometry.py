@@ -42,8 +42,9 @@ def warp(
     zoom: float = 1.0,
     flip: bool = False,
     crop: tuple[float, float, float] = (0.0, 0.0, 1.0),
+    bend: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Crops, mirrors, rotates and zooms about the centre, then shifts, in a single bilinear resampling; black outside.
+    """Crops, mirrors, rotates and zooms about the centre, shifts and bends, in one bilinear resampling; black outside.
 
     Args:
         image: `(h, w)` or `(h, w, channels)`.
@@ -53,6 +54,8 @@ def warp(
         flip: mirror left and right.
         crop: `(top, left, part)`: what begins at the pixel (top, left) and has this part of each side is enlarged to
             the whole, corner pixels onto corner pixels, so that no edge fades into the black outside.
+        bend: `(2, h, w)`, pixels (down, right) from where each pixel of the result would be read without it to where
+            it is read.
     Returns:
         float32, of the shape of `image`.
     """
@@ -67,6 +70,12 @@ def warp(
     matrix[:, 2] -= matrix[:, :2] @ (left / part, top / part)
     matrix[:, :2] /= part
     matrix[:, 2] += shift[1], shift[0]
+    if bend is not None:
+        back = cv2.invertAffineTransform(matrix)
+        y, x = np.indices((height, width))
+        places = [back[row, 0] * x + back[row, 1] * y + back[row, 2] + bend[1 - row] for row in range(2)]
+        right, down = (each.astype("float32") for each in places)
+        return _by_channels(image, lambda part: cv2.remap(part, right, down, cv2.INTER_LINEAR, borderValue=0))
     return _by_channels(
         image,
         lambda part: cv2.warpAffine(part, matrix, (width, height), flags=cv2.INTER_LINEAR, borderValue=0),

@@ -136,7 +136,7 @@ def _check_places(recipe: Recipe, demand) -> None:
 
 
 def _check_augment(augment) -> None:
-    parts = {name: getattr(augment, name) for name in ("shift", "zoom", "crop", "contrast", "erase")}
+    parts = {name: getattr(augment, name) for name in ("shift", "zoom", "crop", "elastic", "contrast", "erase")}
     if not all(0 <= value < 1 for value in parts.values()):
         raise BadInput(f"{augment} came: {', '.join(parts)} are parts of 1, from 0 to below 1")
     if min(augment.rotate, augment.brightness, augment.noise) < 0:
