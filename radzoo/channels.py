@@ -55,7 +55,8 @@ def adapted_spec(
     Args:
         windows: `(center, width)` of each channel, in units of the modality, for `channels="windows"`.
         files: images that make one input: the channels of `channels="phases"`, or the parts of a mosaic.
-        mosaic: the images stand side by side as one wide grey image, which enters as `channels` says.
+        mosaic: the images stand side by side as one wide grey image, which enters as `channels` says; of one file four
+            planes of a volume do.
         cubes: of how many sizes there are, for `channels="cubes"`.
 
     Raises:
@@ -84,8 +85,6 @@ def _number(channels: str | int, windows, files: int, mosaic: bool, cubes: int) 
         raise BadInput(f"channels={channels!r} came for a mosaic, which is one grey image: take fold, or no mosaic")
     if files > 1 and not mosaic and channels != "phases":
         raise BadInput(f"channels={channels!r} came for {files} image columns: take channels='phases', or a mosaic")
-    if mosaic and files == 1:
-        raise BadInput("a mosaic came of one image: name at least two image columns")
     if channels in SEVERAL:
         return len(windows) or files
     return count(channels)

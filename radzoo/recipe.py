@@ -35,7 +35,8 @@ class Data:
         where: rows to keep, such as `source contains starter_images and age >= 18`.
         metadata: columns that tell where an image comes from rather than what it shows, for the baseline that sees
             nothing else; None takes them by their names (source, site, scanner, width, …).
-        mosaic: the several images of a row side by side as one wide grey image, rather than as channels.
+        mosaic: the several images of a row side by side as one wide grey image, rather than as channels; several
+            volumes along x. Of one image column it is four planes of each volume in one flat image of side `size`.
         covariates: columns of numbers or categories, known before the image is read, that enter the head beside it.
         place: columns `x y z` of a place in the volume of the row, such as a candidate's; the volume is then seen
             around it (`Recipe.patch`).

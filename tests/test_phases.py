@@ -225,7 +225,6 @@ def test_files_are_taken_as_many_as_there_are_columns():
         ("rgb", {"files": 3}, "channels='rgb' came for 3 image columns"),
         (3, {"files": 3}, "channels=3 came for 3 image columns"),
         ("phases", {"files": 2, "mosaic": True}, "a mosaic, which is one grey image: take fold, or no mosaic"),
-        ("fold", {"mosaic": True}, "a mosaic came of one image"),
         ("fases", {}, "expected repeat, fold, conv1x1, rgb, windows, phases, or a count"),
     ],
 )
@@ -239,8 +238,6 @@ def test_channels_that_contradict():
         Input(shape=(24, 24, 3), files=2)
     with pytest.raises(BadInput, match=r"2 windows make 2 channels, the input \(24, 24, 3\) has 3"):
         Input(shape=(24, 24, 3), window=WINDOWS[:2])
-    with pytest.raises(BadInput, match="a mosaic came of one image"):
-        Input(shape=(24, 24, 1), mosaic=True)
     for empty in ((), []):
         with pytest.raises(BadInput, match="an empty window came"):
             Input(shape=(24, 24, 1), window=empty)

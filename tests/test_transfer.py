@@ -343,7 +343,7 @@ def refused(tables, cli, monkeypatch, tmp_path):
         ("--channels windows --windows 40 400 --window 40 400", "windows and window came"),
         ("--channels windows --windows 40", "--windows|windows"),
         ("--channels windows --windows 40 0", "window"),
-        ("--data.mosaic True", "mosaic came of one image"),
+        ("--data.mosaic True", "no volume that is read"),
         ("--data.image file file --channels phases", "file"),
         ("--task regression --data.label words", "holds 'low' in rows 2.* a regression takes finite numbers"),
         ("--task ordinal --data.label words", "holds words .*--data.classes"),

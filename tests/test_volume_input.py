@@ -58,7 +58,9 @@ def test_channels_are_windows_or_files():
 
 def test_what_is_no_input_for_volumes():
     for wrong, message in (
-        ({"shape": (8, 8, 8, 1), "files": 2, "mosaic": True}, "a mosaic came of volumes"),
+        ({"shape": (8, 8, 7, 1), "files": 2, "mosaic": True}, "a mosaic of 2 volumes .* share the last of z, y, x"),
+        ({"shape": (8, 8, 8, 1), "mosaic": True}, "a mosaic of 1 volumes .* it is a flat image"),
+        ({"shape": (8, 8, 1), "mosaic": True, "spacing_mm": (1, 1, 1)}, "for the flat input"),
         ({"shape": (8, 8, 1), "spacing_mm": (1, 1, 1)}, "for the flat input"),
         ({"shape": (8, 8, 8, 8, 1)}, r"expected \(h, w, channels\) or \(z, y, x, channels\)"),
     ):

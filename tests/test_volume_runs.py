@@ -1,5 +1,6 @@
 """Volumes through the command line: run, predict, resume, and what is wrong said in one line."""
 
+import dataclasses
 import json
 import re
 
@@ -10,7 +11,7 @@ import pytest
 import slices
 
 import radzoo
-from radzoo import Augment, Data, Phase, Recipe
+from radzoo import Augment, Data, Phase, Recipe, weights
 from radzoo.errors import BadInput
 
 
@@ -87,12 +88,43 @@ def test_fixed_features_and_inflated_weights(indexed, tmp_path, real_weights):
     assert said["left"].nunique() > 1
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("streams", ["max", "attention"])
+def test_a_run_slice_by_slice(indexed, tmp_path, streams):
+    """Its maps are those of each slice; its network is a 2-D one that other recipes can start from."""
+    run = radzoo.run(recipe(indexed, tmp_path / "run", streams=streams, scratch=Phase(epochs=20, learning_rate=1e-2)))
+    assert run.metrics["rows"][0]["test"]["auc"]["value"] == 1
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert re.search(r"Grad-CAM, 12 . \d . \d places", page)
+    table, kept = pd.read_csv(indexed), pd.read_csv(run.folder / "predictions.csv")
+    kept = kept[(kept["split"] == "test") & (kept["way"] == "scratch")]
+    files = [indexed.parent / table["volume"][row] for row in kept["row"]]
+    np.testing.assert_allclose(radzoo.predict(run.folder, files, progress=False)["left"], kept["left"], atol=1e-5)
+    licences = {"code": "MIT", "weights": "MIT", "data": "MIT"}
+    told = weights.import_run(run.folder, "slices", to=tmp_path, licences=licences, source="a test", data="blocks")
+    manifest = weights.read_manifest(told)
+    assert manifest.input.shape == (12, 14, 1) and "streams" not in manifest.metrics
+
+
+@pytest.mark.slow
+def test_a_run_on_mosaics(indexed, tmp_path):
+    data = recipe(indexed, None).data
+    run = radzoo.run(
+        recipe(indexed, tmp_path / "run", size=32, spacing_mm=None, data=dataclasses.replace(data, mosaic=True))
+    )
+    assert run.metrics["rows"][0]["test"]["auc"]["value"] == 1
+    files = [indexed.parent / name for name in pd.read_csv(indexed)["volume"]]
+    assert len(radzoo.predict(run.folder, files, progress=False)) == 40
+
+
 @pytest.mark.parametrize(
     "changes, message",
     [
         ({"size": (12, 12)}, r"size \(12, 12\) came"),
         ({"size": 32}, "spacing_mm .* is for volumes"),
         ({"spacing_mm": (1.0, 0.0, 1.0)}, "in positive numbers"),
+        ({"streams": "attention", "ways": ("features", "scratch")}, "--streams attention is learnt"),
+        ({"streams": "late", "head": "paper"}, "the end of a paper knows one image"),
         ({"size": (0, 4, 4)}, "expected the side of the square input in pixels, or z y x"),
     ],
 )

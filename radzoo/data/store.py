@@ -51,11 +51,11 @@ class Store:
 
     def __init__(self, spec: Input, folder: Path | None = None):
         transform = {"format": FORMAT, "shape": spec.shape, "window": spec.window, "modality": spec.modality}
-        if spec.volume:
+        if spec.reads_volumes:
             transform |= {"spacing_mm": spec.spacing_mm, "uneven": spec.uneven}
         if spec.patch:
             transform |= {"patch": spec.patch, "patch_mm": spec.patch_mm}
-        if spec.files > 1:
+        if spec.files > 1 or spec.mosaic:
             transform |= {"files": spec.files, "mosaic": spec.mosaic}
         name = hashlib.sha256(json.dumps(transform, sort_keys=True).encode()).hexdigest()[:16]
         self.spec = spec
@@ -70,7 +70,7 @@ class Store:
         from tqdm import tqdm
 
         paths = [os.fspath(path) for path in paths]
-        _check_files(paths, folders=self.spec.volume)
+        _check_files(paths, folders=self.spec.reads_volumes)
         keys, bad = {}, []
         pool = ThreadPoolExecutor(THREADS)
         try:

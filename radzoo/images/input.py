@@ -39,7 +39,8 @@ class Input:
             in units of the modality; several `((center, width), …)` are one channel each, in this order.
         modality: the DICOM modalities that are accepted; empty for any.
         files: images that make one input.
-        mosaic: several images stand side by side as one wide grey image; otherwise they are the channels.
+        mosaic: several images stand side by side as one wide grey image, several volumes along x; otherwise they are
+            the channels. Of one file it is four planes of a volume in one flat image (`volumes.mosaic`).
         spacing_mm: `(z, y, x)` that volumes are resampled to; None scales each into `shape`.
         uneven: what becomes of tilted or unevenly spaced DICOM planes: `"refuse"`, or `"resample"` to a straight grid.
         patch: `"planes"` (`images.volumes.patches.NINE`, the first axis of the shape) or `"cubes"` around a place, from
@@ -66,16 +67,17 @@ class Input:
             raise BadInput(
                 f"an input of shape {tuple(self.shape)} came, expected (h, w, channels) or (z, y, x, channels)"
             )
-        if self.volume and self.mosaic:
-            raise BadInput("a mosaic came of volumes, which it is not for: take several files as channels")
+        if self.volume and self.mosaic and (self.files == 1 or self.shape[2] % self.files):
+            raise BadInput(
+                f"a mosaic of {self.files} volumes came for {tuple(self.shape)}: two or more share the last of z, y, x "
+                "equally; of one volume it is a flat image (h, w, channels)"
+            )
         if self.spacing_mm is not None and not self.volume:
             raise BadInput(f"spacing_mm {self.spacing_mm} came for the flat input {self.shape}: it is for volumes")
         if self.patch or self.patch_mm:
             self._check_patch()
         if isinstance(self.window, tuple | list) and not self.window:
             raise BadInput("an empty window came, expected (center, width), several of them, 'header' or 'percentile'")
-        if self.mosaic and self.files == 1:
-            raise BadInput("a mosaic came of one image: it takes files=2 or more")
         cubes, number = max(1, len(self.patch_mm)), self.shape[-1]
         stacked = self._stacked or cubes > 1
         made = self.files * cubes if stacked else len(self.windows) or number
@@ -94,6 +96,11 @@ class Input:
     def planes(self) -> bool:
         """Whether the first axis counts planes of several directions, and is none of the patient."""
         return self.patch == "planes"
+
+    @property
+    def reads_volumes(self) -> bool:
+        """Whether the files hold volumes; a flat image may be a mosaic of one."""
+        return self.volume or (self.mosaic and self.files == 1)
 
     @property
     def photometric(self) -> str:
@@ -139,7 +146,7 @@ class Input:
         """The decoded images or volumes of a path, as many as `files` says; a place in them is for `fit_around`."""
         path, place = place_of(path)
         self._check_place(place)
-        if self.volume:
+        if self.reads_volumes:
             from radzoo.images import volumes
 
             return [volumes.read(file, uneven=self.uneven) for file in separated(path)]
@@ -154,7 +161,7 @@ class Input:
             images: as many as `files` says.
         """
         self._check_files(images)
-        if self.volume:
+        if self.reads_volumes:
             return self._fit_volumes(images)
         for pixels in images:
             self._check(pixels)
@@ -206,10 +213,18 @@ class Input:
 
     def _fit_volumes(self, volumes) -> np.ndarray:
         from radzoo.images.volumes.fitted import fitted
+        from radzoo.images.volumes.mosaic import four_planes
 
         for volume in volumes:
             self._check_modality(volume)
-        return self._repeated(fitted(volumes, self.shape[:-1], self.window, self.spacing_mm))
+        if not self.volume:
+            values = four_planes(volumes[0], self.shape[:2], self.window)
+        elif self.mosaic:
+            each = fitted(volumes, (*self.shape[:2], self.shape[2] // self.files), self.window, self.spacing_mm)
+            values = np.concatenate(np.moveaxis(each, -1, 0), axis=2)[..., None]
+        else:
+            values = fitted(volumes, self.shape[:-1], self.window, self.spacing_mm)
+        return self._repeated(values)
 
     def _check_modality(self, image: Pixels | Volume) -> None:
         if self.modality and image.modality and image.modality not in self.modality:

@@ -32,14 +32,14 @@ def fitted(volumes, shape, window, spacing_mm=None) -> np.ndarray:
     for volume in volumes:
         if volume is not first:
             volume = resample.onto(volume, first)
-        grid = resample.to_spacing(volume, spacing_mm or _isotropic(volume, shape))
+        grid = resample.to_spacing(volume, spacing_mm or isotropic(volume, shape))
         values = resample.crop_or_pad(grid, shape).values
         for each in window if several else (window,):
             channels.append(scale(volume, each)(values))
     return np.stack(channels, axis=-1)
 
 
-def _isotropic(volume: Volume, shape) -> tuple[float, float, float]:
+def isotropic(volume: Volume, shape) -> tuple[float, float, float]:
     """The least spacing, the same along all axes, at which the whole volume fits into `shape`."""
     extents = np.array(volume.values.shape) * volume.spacing_mm
     return (float((extents / np.array(shape)).max()),) * 3
