@@ -81,7 +81,9 @@ def test_every_axis_may_be_the_thick_one():
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] if "incep" in n or "google" in n else []) for n in TINY]
+)
 def test_equal_spacing_changes_nothing(name):
     """The same layers, wired in the same way; Keras numbers what has no name by its process."""
     graphs = []
