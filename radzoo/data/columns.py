@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from radzoo.errors import BadInput
-from radzoo.images.paths import BREAK, FRAMES, joined, place_of, placed, separated
+from radzoo.images.paths import BREAK, FRAMES, archived, joined, place_of, placed, separated
 from radzoo.recipe import Data
 
 VALIDATION = ("val", "valid", "validation")
@@ -28,10 +28,10 @@ def column(cells: pd.DataFrame, name: str, role: str, file: Path) -> pd.Series:
 
 
 def name_rows(table: pd.DataFrame, positions, limit: int = 5) -> str:
-    """Words for rows of an index: `rows 2, 9 and 4 more (the header is row 1)`, or the places in an npz."""
+    """Words for rows of an index: `rows 2, 9 and 4 more (the header is row 1)`, or the places in an npz or dataset."""
     chosen = table.iloc[list(positions)]
     shown = [
-        path.rpartition("#")[2] if ".npz#" in path else str(row + 2)
+        path.rpartition("#")[2] if archived(path) else str(row + 2)
         for row, path in zip(chosen["row"][:limit], chosen["path"][:limit], strict=True)
     ]
     more = f" and {len(chosen) - limit} more" if len(chosen) > limit else ""

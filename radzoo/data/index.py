@@ -11,6 +11,7 @@ import pandas as pd
 from radzoo.data import covariates, kinds
 from radzoo.data.candidates import Candidates, check_labels, read_candidates
 from radzoo.data.columns import add_owners, column, given_parts, image_table, name_rows
+from radzoo.data.datasets import names
 from radzoo.data.labels import encode, encode_as
 from radzoo.data.sources import from_csv, from_npz, from_phantoms
 from radzoo.data.where import conditions, matches
@@ -26,7 +27,8 @@ class Index:
 
     Attributes:
         table: `row` (position in the user's file, from 0), `path` (absolute, or `FILE.npz#train_images/17`), `patient`,
-            `unit` (what is counted: the image, study or patient), `split` (empty, `train`, `validation` or `test`).
+            `unit` (what is counted: the image, study or patient), `split` (empty, `train`, `validation` or `test`); of
+            a dataset that radzoo wrote `key`, by which patients were dealt to its parts.
         labels: float32 `(n, k)`: binary `k = 1`, multiclass one-hot, multilabel one column per label.
         classes: the positive class, the values, or the label columns.
         task: `binary`, `multiclass` or `multilabel`.
@@ -35,6 +37,7 @@ class Index:
         metadata: the user's CSV as text, every column of it, row by row as `table`; no columns for an npz.
         covariates: the columns of `Data.covariates` as text, row by row as `table`.
         candidates: the lesions that the rows hit or miss, where they are candidates.
+        words: the label columns as text, row by row as `table`.
     """
 
     table: pd.DataFrame
@@ -46,10 +49,11 @@ class Index:
     metadata: pd.DataFrame | None = None
     covariates: pd.DataFrame | None = None
     candidates: Candidates | None = None
+    words: pd.DataFrame | None = None
 
 
 def read_index(data: Data, task: str = "auto", unit: str = "image") -> Index:
-    """Reads `data.index`: a CSV, an `.npz` in the layout of MedMNIST, or `phantom:KIND`.
+    """Reads `data.index`: a CSV, an `.npz` in the layout of MedMNIST, `tfds:NAME`, or `phantom:KIND`.
 
     Args:
         unit: `image`, `study` or `patient`: what is counted, called and compared.
@@ -76,16 +80,17 @@ def read_external(data: Data, index: str, classes: tuple[str, ...], task: str, u
     labels = encode_as(read.labels, classes, data, task, lambda positions: name_rows(read.table, positions))
     if task == "binary" and data.positive is not None:
         others = sorted(set(read.labels.iloc[:, 0].str.strip()) - {data.positive})
-        read.notes.append(f"{', '.join(others) or 'No value'} counts as not {data.positive} in {Path(index).name}.")
+        read.notes.append(f"{', '.join(others) or 'No value'} counts as not {data.positive} in {names.called(index)}.")
     return _index(read, labels, tuple(classes), task)
 
 
 def _index(read: _Read, labels, classes, task: str) -> Index:
     if read.candidates is not None:
         check_labels(read.candidates, labels, task, read.table)
+    words = read.labels.reset_index(drop=True)
     return Index(
         read.table, labels, classes, task, tuple(read.notes), read.synthetic, read.metadata, read.covariates,
-        read.candidates,
+        read.candidates, words,
     )  # fmt: skip
 
 
@@ -108,21 +113,14 @@ def _read(data: Data, unit: str, parts: bool = True) -> _Read:
     synthetic = data.index.startswith("phantom:")
     if synthetic:
         data = from_phantoms(data, notes)
-    file = Path(data.index).expanduser()
-    if not data.index or not file.is_file():
-        raise BadInput(
-            f"the index {data.index!r} is not a file: --data.index takes a CSV with one row per image, "
-            "an .npz with train_images and train_labels, or phantom:chest"
-        )
-    arrays = file.suffix.lower() == ".npz"
-    if arrays:
-        cells, data = from_npz(file, data)
-    else:
-        cells = from_csv(file)
+    cells, data, file = _cells(data, notes)
     if not len(cells):
         raise BadInput(f"the index {file.name} has no rows: expected one row per image below the header")
     cells = _select(cells, data.where, file, notes)
+    arrays = file.suffix.lower() == ".npz"
     table = image_table(cells, data, file)
+    if names.KEYS in cells:
+        table["key"] = cells.pop(names.KEYS).to_numpy()
     add_owners(table, cells, data, unit, file, notes)
     table["split"] = given_parts(table, cells, data, file) if parts and isinstance(data.split, str) else ""
     notes += kinds.notes(cells)
@@ -135,6 +133,23 @@ def _read(data: Data, unit: str, parts: bool = True) -> _Read:
     found = read_candidates(table, cells, data, file)
     notes += [found.note] if found and found.note else []
     return _Read(table, labels, data, notes, synthetic, metadata, beside, found)
+
+
+def _cells(data: Data, notes: list[str]) -> tuple[pd.DataFrame, Data, Path]:
+    """The rows as text, `data` as their source changed it, and a path whose name messages call the index."""
+    if names.is_dataset(data.index):
+        from radzoo.data.datasets.reading import from_dataset
+
+        return *from_dataset(data, notes), Path(names.called(data.index))
+    file = Path(data.index).expanduser()
+    if not data.index or not file.is_file():
+        raise BadInput(
+            f"the index {data.index!r} is not a file: --data.index takes a CSV with one row per image, "
+            "an .npz with train_images and train_labels, tfds:NAME, or phantom:chest"
+        )
+    if file.suffix.lower() == ".npz":
+        return *from_npz(file, data), file
+    return from_csv(file), data, file
 
 
 def _select(cells: pd.DataFrame, where: str | None, file: Path, notes: list[str]) -> pd.DataFrame:

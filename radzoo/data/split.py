@@ -11,6 +11,7 @@ from radzoo.data.index import Index, name_rows
 from radzoo.data.presence import check_parts
 from radzoo.data.stratify import kinds_of, stratify
 from radzoo.errors import BadInput
+from radzoo.images.paths import archived
 from radzoo.recipe import Data
 
 PARTS = ("train", "validation", "test")
@@ -28,7 +29,7 @@ def assign_splits(index: Index, digests: list[str], data: Data, seed: int, keys:
     trained; otherwise `fold` is 0. `table.group` is equal for patients who share an identical image: they stay
     together, in the folds that choose a classifier too. `table.digest` is that of the pixels.
 
-    In the given split of an npz, images that a later part repeats are left out: their `split` stays empty.
+    In the given split of an npz or a dataset, images that a later part repeats are left out: their `split` stays empty.
 
     Args:
         digests: one per image, equal for identical pixels: an image that two patients share ties them together.
@@ -61,7 +62,7 @@ def assign_splits(index: Index, digests: list[str], data: Data, seed: int, keys:
         table["split"] = _split(index, digests, keys, everything, PARTS, _fractions(design), rng, notes)
     else:
         _check_sides(table, table["patient"], "patients")
-        if table["path"].str.contains(".npz#", regex=False).all():
+        if table["path"].map(archived).all():
             _leave_copies_out(table, digests, notes)
         _check_sides(table, digests, "identical images")
         if not (table["split"] == "validation").any():
@@ -161,7 +162,7 @@ def _check_sides(table: pd.DataFrame, owner: pd.Series, what: str) -> None:
 
 
 def _leave_copies_out(table: pd.DataFrame, digests: pd.Series, notes: list[str]) -> None:
-    """Published arrays cannot be mended by their user: copies of test images leave training, the test set stays."""
+    """Published arrays and datasets cannot be mended by their user: copies of test images leave training, the test set stays."""
     side = table["split"].map(PARTS.index)
     copies = np.flatnonzero(side < side.groupby(digests).transform("max"))
     if len(copies):

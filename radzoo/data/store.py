@@ -7,16 +7,19 @@ import io
 import json
 import os
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from radzoo.atomic import whole
+from radzoo.data.datasets.reading import read as read_examples
 from radzoo.errors import BadInput
 from radzoo.images import arrays, volumes
 from radzoo.images.input import Input
-from radzoo.images.paths import ARRAY, VOLUME, Place, file_of, frame_of, place_of, separated, series_of, shown
+from radzoo.images.paths import ARRAY, EXAMPLE, VOLUME, Place, file_of, frame_of, place_of, separated, series_of, shown
 
 FORMAT = 3  # counts up when the same file would be decoded to other pixels
 WHITE = 65535
@@ -39,10 +42,11 @@ class Store:
 
     Beside each array lies a small JSON file: what the image was, and what was applied to it.
 
-    The key of an image is the sha256 of its bytes, so a file that moved or stands in two indexes is decoded once; that
-    of several images that make one input (`paths.joined`) is made of their keys in order, that of a place in a volume
-    of the volume's key and the place. A volume is read once for all of its places. Mean, std, scale and channel order
-    are applied later and do not matter here. Two runs may share a store: a file appears whole or not at all.
+    The key of an image is the sha256 of its bytes (of an example of a dataset, of what is stored there), so a file that
+    moved or stands in two indexes is decoded once; that of several images that make one input (`paths.joined`) is made
+    of their keys in order, that of a place in a volume of the volume's key and the place. A volume is read once for all
+    of its places. Mean, std, scale and channel order are applied later and do not matter here. Two runs may share a
+    store: a file appears whole or not at all.
 
     Args:
         spec: what the weights expect of an image.
@@ -62,7 +66,8 @@ class Store:
         self.folder = Path(folder) if folder else cache_folder() / "store" / name
 
     def add(self, paths, *, progress: bool = True) -> list[str]:
-        """Decodes what is not there yet; returns the key of each path (a file, `FILE.npz#member/17`, or joined).
+        """Decodes what is not there yet; returns the key of each path (a file, `FILE.npz#member/17`, an example of a
+        dataset, or joined).
 
         Raises:
             BadInput: files that do not exist, or images that cannot be used; the good ones are stored nevertheless.
@@ -71,12 +76,12 @@ class Store:
 
         paths = [os.fspath(path) for path in paths]
         _check_files(paths, folders=self.spec.reads_volumes)
-        keys, bad = {}, []
+        groups, keys, bad = _by_volume(paths), {}, []
         pool = ThreadPoolExecutor(THREADS)
         try:
-            jobs = [pool.submit(self._add, volume, placed) for volume, placed in _by_volume(paths).items()]
-            for job in tqdm(jobs, "images", file=sys.stderr, disable=not progress):
-                found, refused = job.result()
+            jobs = self._jobs(pool, groups)
+            for job in tqdm(jobs, "images", len(groups), file=sys.stderr, disable=not progress):
+                found, refused = job()
                 keys |= found
                 bad += refused
         except OSError as error:  # images that cannot be read are BadInput by now: this is the store's own disk
@@ -123,13 +128,25 @@ class Store:
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.npy"
 
-    def _add(self, volume: str, paths: list[str]) -> tuple[dict[str, str], list[tuple[str, BadInput]]]:
+    def _jobs(self, pool: ThreadPoolExecutor, groups: dict[str, list[str]]):
+        """What gives `_add` for each volume: files are read in threads, the examples of a dataset as they come."""
+        examples = [path for path in groups if EXAMPLE.fullmatch(separated(path)[0])]
+        files = [path for path in groups if path not in set(examples)]
+        for job in [
+            pool.submit(self._add, groups[path], partial(_digests, path), partial(self.spec.opened, path))
+            for path in files
+        ]:
+            yield job.result
+        for path, digest, decode in read_examples(examples, self.spec):
+            yield partial(self._add, groups[path], partial(str, digest), decode)
+
+    def _add(self, paths: list[str], digest: Callable, decode: Callable) -> tuple[dict, list[tuple[str, BadInput]]]:
         """Keys of the paths that lie in one volume, which is read once, and those that cannot be used."""
         try:
-            digest = _digests(volume)
-            keys = {path: _placed(digest, place_of(path)[1]) for path in paths}
+            name = digest()
+            keys = {path: _placed(name, place_of(path)[1]) for path in paths}
             missing = [path for path in paths if not self._path(keys[path]).exists()]
-            images = self.spec.opened(missing[0]) if missing else []
+            images = decode() if missing else []
             facts = _facts(images) if missing else {}
         except BadInput as error:
             return {}, [(path, error) for path in paths]

@@ -12,7 +12,7 @@ from radzoo.errors import BadInput
 from radzoo.images.input import Input
 from radzoo.images.pixels import Pixels
 
-__all__ = ["Input", "Pixels", "is_dicom", "read"]
+__all__ = ["Input", "Pixels", "is_dicom", "of_array", "read"]
 
 
 def read(path: str | os.PathLike, window: str | tuple = "header") -> Pixels:
@@ -32,15 +32,7 @@ def read(path: str | os.PathLike, window: str | tuple = "header") -> Pixels:
     name = os.path.basename(file) + (f"#{part}" if part else "")
     try:
         window = _window(window)
-        pixels = _decode(file, part, window)
-        values = pixels.values
-        if values.ndim == 3 and isinstance(window[0], str | float) and (values == values[..., :1]).all():
-            pixels = dataclasses.replace(pixels, values=np.ascontiguousarray(values[..., 0]))
-        if not np.isfinite(values).all():
-            raise BadInput("the image holds NaN or infinite values: repair or leave out this image")
-        if values.min() == values.max():
-            after = f" after {' and '.join(pixels.applied)}" if pixels.applied else ""
-            raise BadInput(f"all pixels are equal{after}: leave this image out, or give another window")
+        pixels = _checked(_decode(file, part, window), window)
     except OSError as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror or type(error).__name__
         raise BadInput(f"{name}: {reason}: check the path") from None
@@ -48,6 +40,40 @@ def read(path: str | os.PathLike, window: str | tuple = "header") -> Pixels:
         raise BadInput(f"{name}: the image needs more memory than there is: make it smaller") from None
     except BadInput as error:
         raise BadInput(f"{name}: {error}") from None
+    return pixels
+
+
+def of_array(array: np.ndarray, window: str | tuple = "header") -> Pixels:
+    """An array as `Pixels`, as if it came from a file without units.
+
+    Args:
+        array: `(h, w)`, `(h, w, 1)` or `(h, w, 3)`: uint8, uint16, or floats in 0..1.
+        window: `"header"` or `"percentile"`.
+    Raises:
+        BadInput: as `read`, without a file's name.
+    """
+    from radzoo.images import arrays, intensity
+
+    if array.ndim == 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.ndim != 2 and not (array.ndim == 3 and array.shape[-1] == 3):
+        raise BadInput(f"an array of shape {array.shape} came, expected an image (h, w), (h, w, 1) or (h, w, 3)")
+    window = _window(window)
+    values, steps = arrays.unit_range(array)
+    values, more = intensity.without_units(values, window)
+    return _checked(Pixels(values, applied=(*steps, *more)), window)
+
+
+def _checked(pixels: Pixels, window) -> Pixels:
+    """RGB of equal channels becomes grey; an image that shows nothing is refused."""
+    values = pixels.values
+    if values.ndim == 3 and isinstance(window[0], str | float) and (values == values[..., :1]).all():
+        pixels = dataclasses.replace(pixels, values=np.ascontiguousarray(values[..., 0]))
+    if not np.isfinite(values).all():
+        raise BadInput("the image holds NaN or infinite values: repair or leave out this image")
+    if values.min() == values.max():
+        after = f" after {' and '.join(pixels.applied)}" if pixels.applied else ""
+        raise BadInput(f"all pixels are equal{after}: leave this image out, or give another window")
     return pixels
 
 

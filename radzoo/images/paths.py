@@ -1,4 +1,5 @@
-"""Where images lie: a file, a place in a file of several, the folder of a series, or several that make one input.
+"""Where images lie: a file, a place in a file of several, the folder of a series, an example of a dataset, or several
+that make one input.
 
 A volume may have a place in the patient behind it, such as a candidate's: `scan.nii.gz@lps:-20.5,31,104`.
 """
@@ -17,6 +18,8 @@ VOLUME = re.compile(r"(.+\.(?:nii|nii\.gz|hdr|img|mgh|mgz))#(\d+)", re.IGNORECAS
 SERIES = re.compile(r"(.+)#([0-9a-f]{12})", re.DOTALL)  # FOLDER#KEY, one series of several in a folder
 FRAME = re.compile(r"(.+)#(\d+)", re.DOTALL)  # FILE.dcm#3, one frame of a DICOM object, whatever its name ends in
 ARRAY = re.compile(r"(.+\.np[yz])#(.+)", re.IGNORECASE | re.DOTALL)  # FILE.npz#train_images/17
+DATASET = "dataset_info.json"  # in the folder of a TFDS dataset; an image in it is that#train/17/image
+EXAMPLE = re.compile(r"(.+/dataset_info\.json)#(([^#/]+)/(\d+)/(.+))", re.DOTALL)
 PLACE = re.compile(r"(.*)@([a-z]+):([^@,]+),([^@,]+),([^@,]+)", re.DOTALL)  # VOLUME@lps:-20.5,31,104
 FRAMES = ("lps", "ras", "voxel")
 
@@ -90,12 +93,18 @@ def separated(path: str | os.PathLike) -> list[str]:
 
 def shown(path: str | os.PathLike) -> str:
     """Names without folders, for messages and tables: `arterial.dcm + portal.dcm`, `set.npz#train_images/17`."""
-    return " + ".join(os.path.basename(file) + rest for file, rest in map(_parts, separated(path)))
+    return " + ".join(_name(file) + rest for file, rest in map(_parts, separated(path)))
 
 
 def file_of(path: str) -> str:
-    """The file of `FILE.npz#train_images/17`, `FILE.nii.gz#3` or `FILE.dcm#3`, or the path itself."""
+    """The file of `FILE.npz#train_images/17`, `FILE.nii.gz#3`, `FILE.dcm#3` or an example of a dataset, or the path
+    itself."""
     return _parts(path)[0]
+
+
+def archived(path: str) -> bool:
+    """Whether a path is a place in an npz or in a dataset, which says nothing and which its user cannot mend."""
+    return ".npz#" in path or EXAMPLE.match(path) is not None
 
 
 def series_of(path: str) -> re.Match | None:
@@ -110,10 +119,16 @@ def frame_of(path: str) -> re.Match | None:
     return match if match and os.path.isfile(match[1]) and not os.path.exists(path) else None
 
 
+def _name(file: str) -> str:
+    """Without its folder; a dataset is called by its name and version."""
+    return "/".join(file.split("/")[-3:-1]) if os.path.basename(file) == DATASET else os.path.basename(file)
+
+
 def _parts(path: str) -> tuple[str, str]:
     place = PLACE.fullmatch(path)
     if place and not os.path.exists(path):
         file, rest = _parts(place[1])
         return file, rest + path[len(place[1]) :]
-    match = ARRAY.fullmatch(path) or VOLUME.fullmatch(path) or series_of(path) or frame_of(path)
+    match = ARRAY.fullmatch(path) or EXAMPLE.fullmatch(path) or VOLUME.fullmatch(path)
+    match = match or series_of(path) or frame_of(path)
     return (match[1], f"#{match[2]}") if match else (path, "")

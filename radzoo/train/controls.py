@@ -10,7 +10,7 @@ import pandas as pd
 from radzoo import baselines
 from radzoo.data import Index
 from radzoo.data.split import folds, parts
-from radzoo.images.paths import separated
+from radzoo.images.paths import archived, separated
 from radzoo.recipe import Recipe
 from radzoo.train.folder import read_json, write_json
 from radzoo.train.jobs import View, beside
@@ -86,9 +86,9 @@ def _spelt(recipe: Recipe, index: Index) -> list[str]:
 
 
 def clues(recipe: Recipe, index: Index, view: View) -> pd.DataFrame:
-    """What is known of each image without its pixels; the patients and places of arrays mean nothing."""
+    """What is known of each image without its pixels; the patients and places of arrays and datasets mean nothing."""
     data, table = recipe.data, index.table
-    arrays = table["path"].str.contains(".npz#", regex=False).any()
+    arrays = table["path"].map(archived).any()
     return baselines.clues(
         index.metadata[metadata_names(recipe, index)],
         patients=None if data.patient is None or arrays else table["patient"],

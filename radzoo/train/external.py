@@ -12,6 +12,7 @@ import pandas as pd
 
 from radzoo import report
 from radzoo.data import Index, Store, read_external
+from radzoo.data.datasets.names import called
 from radzoo.data.index import name_rows
 from radzoo.errors import BadInput
 from radzoo.finished import finished, raw_answers
@@ -85,7 +86,7 @@ def read_other(recipe: Recipe, classes, index: str, store: Store, apart: Apart) 
     """
     other = read_external(recipe.data, index, classes, recipe.task, recipe.unit)
     keys = np.array(store.add(other.table["path"]))
-    name = Path(index).name
+    name = called(index)
     theirs = known_patients(recipe.data, index, other.table["patient"])
     same = other.table["patient"].isin(set(apart.patients) & set(theirs)).to_numpy()
     if same.any():
@@ -120,7 +121,7 @@ def look(folder: Path, recipe: Recipe, classes, index: str) -> None:
     beside = other.covariates.add_prefix("covariate ")
     table = pd.concat([other.table[["row", "patient", "unit"]].assign(content=contents), labels, beside], axis=1)
     if any(_same(table, earlier) for earlier in before):
-        say(f"{Path(index).name}: these images were tried before, and the numbers of then stand")
+        say(f"{called(index)}: these images were tried before, and the numbers of then stand")
         return
     raw = raw_answers(done, other.table["path"], other.covariates, recipe.batch)
     pooled = units(recipe, other, np.arange(len(keys)), raw)
@@ -135,7 +136,7 @@ def look(folder: Path, recipe: Recipe, classes, index: str) -> None:
     write_json(
         folder / f"external-{number}.json",
         {
-            "name": Path(index).name, "date": datetime.date.today().isoformat(),
+            "name": called(index), "date": datetime.date.today().isoformat(),
             "looks": 1 + sum(int(earlier["content"].isin(contents).any()) for earlier in before),
             "images": len(keys), "patients": int(other.table["patient"].nunique()), "notes": list(other.notes),
             "evaluation": evaluation,

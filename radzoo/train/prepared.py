@@ -41,7 +41,8 @@ def prepared(recipe: Recipe) -> tuple[Index, dict[str, View]]:
         views[model] = View(spec, store, np.array(store.add(index.table["path"])))
     first = views[recipe.models[0]]
     index = with_scans(index, first.store, first.keys)
-    index = assign_splits(index, first.store.digests(first.keys), recipe.data, recipe.seed, list(first.keys))
+    dealt = index.table.get("key", pd.Series(first.keys))  # a dataset knows the keys of the files it was made of
+    index = assign_splits(index, first.store.digests(first.keys), recipe.data, recipe.seed, list(dealt))
     if index.candidates is not None:
         counted(index.candidates, index.table, recipe.seed)  # refuses a reference without the split of its own scans
     metadata_names(recipe, index)

@@ -12,6 +12,7 @@ import pandas as pd
 from radzoo import weights
 from radzoo.atomic import replacing
 from radzoo.data import Index
+from radzoo.data.datasets.names import called
 from radzoo.data.split import folds
 from radzoo.finished import ENSEMBLE
 from radzoo.recipe import Recipe
@@ -120,7 +121,7 @@ def write_manifest(folder: Path, recipe: Recipe, index: Index, outcome: Outcome,
             name=file.name, format="safetensors", bytes=file.stat().st_size, sha256=weights.file_hash(file)
         ),),
         parameters=outcome.facts["parameters"], source=f"trained by radzoo run ({source})",
-        data=Path(recipe.data.index).name, licences=licences,
+        data=called(recipe.data.index), licences=licences,
         metrics=told,
     )  # fmt: skip
     with replacing(own / "manifest.json") as temporary:
