@@ -9,7 +9,7 @@ import errno
 import os
 import sys
 
-from radzoo.commands import bench, compare, index, models, runs, weights
+from radzoo.commands import bench, compare, dataset, index, models, runs, weights
 from radzoo.commands.parsing import deferred, parse
 from radzoo.errors import BadInput
 from radzoo.registry import suggest
@@ -20,6 +20,7 @@ HELP = """usage: radzoo COMMAND ...
   describe MODEL            what is known of a model
   recipes                   the recipes that come with radzoo
   index FOLDER --out CSV    an index of the images in a folder, and a reason for each file that is left out
+  dataset INDEX --name NAME an index written as a dataset of TensorFlow Datasets, which recipes read as tfds:NAME
   run RECIPE [--field ...]  run a recipe (a name or a .py file); `radzoo run RECIPE --help` lists its fields
   run --resume RUN          go on with a run that was interrupted
   evaluate RUN INDEX        the model of a finished run on another hospital's images, as a column of its report
@@ -36,6 +37,7 @@ COMMANDS = {
     "describe": models.describe,
     "recipes": models.recipes,
     "index": index.index,
+    "dataset": dataset.dataset,
     "evaluate": runs.evaluate,
     "predict": runs.predict,
     "compare": compare.compare,

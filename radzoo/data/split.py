@@ -162,7 +162,7 @@ def _check_sides(table: pd.DataFrame, owner: pd.Series, what: str) -> None:
 
 
 def _leave_copies_out(table: pd.DataFrame, digests: pd.Series, notes: list[str]) -> None:
-    """Published arrays and datasets cannot be mended by their user: copies of test images leave training, the test set stays."""
+    """Published data cannot be mended by their user: copies of test images leave training, the test set stays."""
     side = table["split"].map(PARTS.index)
     copies = np.flatnonzero(side < side.groupby(digests).transform("max"))
     if len(copies):

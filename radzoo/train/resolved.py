@@ -12,7 +12,7 @@ import pandas as pd
 
 from radzoo import registry
 from radzoo.data import Index
-from radzoo.data.datasets import names
+from radzoo.data.datasets.names import absolute, is_dataset
 from radzoo.errors import BadInput
 from radzoo.images.augment import turns_on_laterality
 from radzoo.losses import loss_for
@@ -147,6 +147,6 @@ def _check_augment(augment) -> None:
 def _absolute(index: str | None) -> str | None:
     if not index or index.startswith("phantom:"):
         return index
-    if names.is_dataset(index):
-        return names.absolute(index)
+    if is_dataset(index):
+        return absolute(index)
     return os.path.abspath(Path(index).expanduser())

@@ -155,8 +155,8 @@ def sizes(looks: list[Look], dtype: str, mask_dtype: str, name: Callable[[int], 
     if max(found) > LARGEST:
         place = int(np.argmax(found))
         raise BadInput(
-            f"{name(place)} has {looks[place].voxels} voxels, {found[place] / 2**30:.2f} GiB as {dtype}, and an example "
-            f"holds {LARGEST / 2**30:.2f} GiB at most: resample or crop this volume"
+            f"{name(place)} has {looks[place].voxels} voxels, {found[place] / 2**30:.2f} GiB as {dtype}: an example "
+            f"holds {LARGEST / 2**30:.2f} GiB at most, resample or crop this volume"
         )
     return np.array(found)
 

@@ -19,8 +19,8 @@ def read_mask(path: str, image: Pixels | Volume) -> tuple[np.ndarray, tuple[str,
     """The mask of an image, and the names of its labels 1, 2, … where the file names segments.
 
     Args:
-        path: of images, a PNG or TIFF whose stored numbers are the labels; of volumes, a volume of labels, a `.seg.nrrd`, or
-            a DICOM SEG.
+        path: of images, a PNG or TIFF whose stored numbers are the labels; of volumes, a volume of labels, a
+            `.seg.nrrd`, or a DICOM SEG.
     Raises:
         BadInput: another size, another place in the patient, segments that overlap, or labels that are no whole numbers
             from 0 to 65535.

@@ -19,7 +19,7 @@ from radzoo.data.values import order, plain
 from radzoo.errors import BadInput
 from radzoo.recipe import Data
 
-ALL = "all"  # the only part of a dataset that was dealt to folds
+ONLY = PARTS[0]  # the only part of a dataset that was dealt to folds, as TFDS calls that of a dataset without parts
 RESERVED = (ROW, KEY, FOLD, "split")
 
 
@@ -101,7 +101,7 @@ def plan(data: Data, index: Index, told: Told, looks: list[Look], *, plain_ids: 
     table = index.table
     folds = int(table["fold"].max())
     parts = {part: (table["split"] == part).to_numpy().nonzero()[0].tolist() for part in PARTS}
-    parts = {ALL: list(range(len(table)))} if folds else {part: rows for part, rows in parts.items() if rows}
+    parts = {ONLY: list(range(len(table)))} if folds else {part: rows for part, rows in parts.items() if rows}
     segments = tuple(sorted({name for each in looks for name in each.segments}))
     if segments and not all(each.segments for each in looks):
         raise BadInput("some masks name their segments, others hold numbers only: save all of them in one way")

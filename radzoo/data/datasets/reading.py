@@ -154,8 +154,8 @@ def _images(builder, example: dict, columns: list[str], told: Told | None, spec:
             found.append(layout.decoded(array, about, told, spec.window))
         elif spec.reads_volumes:
             raise BadInput(
-                f"the feature '{name}' of shape {array.shape} does not say how large its voxels are and how they lie in "
-                "the patient: write volumes from their files, with `radzoo dataset --volumes`"
+                f"the feature '{name}' of shape {array.shape} does not say how large its voxels are and how they lie "
+                "in the patient: write volumes from their files, with `radzoo dataset --volumes`"
             )
         else:
             found.append(images.of_array(array, spec.window))

@@ -52,7 +52,8 @@ def write_dataset(
     not name are not written.
 
     Args:
-        data: the index and its columns; `split` as in a run. With folds there is one part, `all`, and a feature `fold`.
+        data: the index and its columns; `split` as in a run. With folds there is one part, `train`, and a feature
+            `fold`.
         name: of the dataset, in small letters.
         data_dir: the folder of all datasets; None takes `$TFDS_DATA_DIR`, or `~/tensorflow_datasets`.
         task: as of `Recipe`.
