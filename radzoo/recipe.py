@@ -19,7 +19,8 @@ class Data:
     """Which images, and what the columns of their index mean.
 
     Attributes:
-        index: a CSV with one row per image; an `.npz` with `train_images`, `train_labels`, …; or `phantom:chest`.
+        index: a CSV with one row per image; an `.npz` with `train_images`, `train_labels`, …; `tfds:NAME`, a dataset of
+            TensorFlow Datasets on this disk; or `phantom:chest`.
         test_index: another hospital's images, with the same columns: the finished model is tried on them once.
         image: column of the path, relative to the index (or absolute). Several columns are the images of one row, such
             as contrast phases or neighbouring slices: they become channels in this order.

@@ -120,6 +120,7 @@ def test_volumes_come_back_with_their_geometry(volumes, tmp_path):
     same(told, stored(read, SOLID, tmp_path / "b", "regression"))
 
 
+@pytest.mark.slow
 def test_tfds_alone_reads_it(volumes, tmp_path):
     """In a process that does not know radzoo, against nibabel; masks lie where nibabel's affines put them."""
     write_dataset(volumes, "solid", data_dir=tmp_path, task="regression", volumes=True, mask="mask", progress=False)
@@ -259,8 +260,7 @@ def test_a_foreign_dataset(tmp_path):
     assert read_index(replace(data, where="age >= 41", split=(0.4, 0.3, 0.3))).labels.shape == (19, 3)
     for changed, message in [
         ({"label": "tb"}, "beasts:2.1.0 has no column 'tb' .*its columns are"),
-        ({"patient": "patient_id"}, "has no column 'patient_id'"),
-        ({"image": ("plain", "arterial")}, "has no column 'plain'"),
+        ({"image": ("plain", "arterial"), "patient": "patient_id"}, "has no column 'plain'"),
     ]:
         with pytest.raises(BadInput, match=message):
             read_index(replace(data, **changed))
@@ -336,7 +336,7 @@ def test_what_is_not_written(pictures, volumes, tmp_path, cli, monkeypatch):
         with pytest.raises(BadInput, match=message):
             write_dataset(given, **{"name": f"bad{number}", "data_dir": tmp_path / "sets", "progress": False} | fields)
     monkeypatch.setattr("radzoo.data.datasets.looking.LARGEST", 2000)
-    with pytest.raises(BadInput, match=r"row 2 .* has 693 voxels, 0.00 GiB as float32: an example holds"):
+    with pytest.raises(BadInput, match=r"row 4 .* has 847 voxels, 0.00 GiB as float32: an example holds"):
         write_dataset(volumes, "big", data_dir=tmp_path, task="regression", volumes=True, progress=False)
     code, out, error = cli(
         "dataset", pictures.index, "--name", "discs", "--image", "file", "--label", "disc", "stripes",

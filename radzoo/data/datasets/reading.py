@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -182,11 +183,26 @@ def _examples(builder, split: str, columns, skip=()) -> Iterator[dict]:
         dict.fromkeys(columns, True), decoders={name: tfds.decode.SkipDecoding() for name in skip}
     )
     try:
-        yield from builder.as_dataset(split=split, decoders=chosen, read_config=one)
+        with _quiet():
+            examples = builder.as_dataset(split=split, decoders=chosen, read_config=one)
+        yield from examples
     except (tf.errors.OpError, AssertionError) as error:
         raise BadInput(
             f"the shards of {split} are damaged or missing ({type(error).__name__}): copy or prepare the dataset again"
         ) from None
+
+
+@contextmanager
+def _quiet():
+    """Without what TFDS says of its own outdated calls, once for every feature."""
+    from absl import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def _key(example: dict, columns: list[str]) -> str:
