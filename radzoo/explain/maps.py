@@ -40,10 +40,9 @@ def grad_cam(model: keras.Model, images, output=None, *, layer: str | None = Non
     found = []
     for here, part in graph.batches(inputs):
         feature, slope = look(part, lambda value, here=here: _one_hot(value, picked, here))
-        weights = slope.mean(tuple(range(first, slope.ndim - 1)), dtype="float64", keepdims=True)
-        found.append(
-            np.einsum("n...c,n...c->n...", feature, weights)
-        )  # in float64: thousands of equal numbers are added
+        places = tuple(range(first, slope.ndim - 1))
+        weights = slope.mean(places, dtype="float64", keepdims=True)  # thousands of equal numbers are added
+        found.append(np.einsum("n...c,n...c->n...", feature, weights))
     found = np.concatenate(found).astype("float32")
     return np.maximum(found, 0) if relu else found
 
