@@ -146,6 +146,8 @@ class Store:
             name = digest()
             keys = {path: _placed(name, place_of(path)[1]) for path in paths}
             missing = [path for path in paths if not self._path(keys[path]).exists()]
+            for path in missing:
+                self.spec.check_place(place_of(path)[1])
             images = decode() if missing else []
             facts = _facts(images) if missing else {}
         except BadInput as error:

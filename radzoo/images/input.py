@@ -138,14 +138,13 @@ class Input:
         Args:
             path: as in an index; `paths.joined` where several files make one input.
         """
-        images = self.opened(path)
-        place = place_of(path)[1]
+        files, place = place_of(path)
+        self.check_place(place)
+        images = self.opened(files)
         return self.fit(*images) if place is None else self.fit_around(images, [place])[0]
 
     def opened(self, path: str | os.PathLike) -> list[Pixels | Volume]:
-        """The decoded images or volumes of a path, as many as `files` says; a place in them is for `fit_around`."""
-        path, place = place_of(path)
-        self._check_place(place)
+        """The decoded images or volumes of a path without a place, as many as `files` says."""
         if self.reads_volumes:
             from radzoo.images import volumes
 
@@ -202,7 +201,12 @@ class Input:
             what = "several windows" if self.windows else "spacing_mm"
             raise BadInput(f"{what} came with patch={self.patch!r}, whose size is patch_mm: leave it out")
 
-    def _check_place(self, place: Place | None) -> None:
+    def check_place(self, place: Place | None) -> None:
+        """A patch has a place in its volume, and nothing else has one.
+
+        Raises:
+            BadInput: one without the other.
+        """
         if place is None and self.patch:
             raise BadInput("no place came: name one in the volume, as in scan.nii.gz@lps:-20.5,31,104 (mm)")
         if place is not None and not self.patch:
