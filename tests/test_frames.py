@@ -93,6 +93,19 @@ def test_frames_must_be_named(tmp_path, monkeypatch):
     assert len(found.table) == 1 and "FILE#0 to FILE#3" in found.left_out["reason"][0]
 
 
+def test_damaged_private_elements_do_not_matter(tmp_path):
+    data = slices.enhanced(slices.even(count=4))
+    data.add_new(0x00090010, "LO", "radzoo")
+    data.add_new(0x00091001, "LO", "Doe Jo")
+    data.save_as(tmp_path / "a.dcm")
+    content = (tmp_path / "a.dcm").read_bytes()
+    assert content.count(b"LO\6\0Doe Jo") == 1
+    broken = content.replace(b"LO\6\0Doe Jo", b"SL\6\0Doe Jo")  # six bytes of four-byte numbers
+    (tmp_path / "a.dcm").write_bytes(broken)
+    assert read(f"{tmp_path}/a.dcm#1", window="percentile").values.shape == (5, 7)
+    assert volumes.read(tmp_path / "a.dcm").size == (4, 5, 7)
+
+
 def test_each_frame_has_its_own_header():
     data = slices.enhanced(slices.even(count=4))
     parts = list(frames.headers(data))

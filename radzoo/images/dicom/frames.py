@@ -75,7 +75,9 @@ def _header(dataset, place: int) -> pydicom.Dataset:
     if "NumberOfFrames" not in dataset:
         return dataset
     frame = pydicom.Dataset()
-    frame.update(dataset)
+    for tag in sorted(dataset.keys()):
+        if not tag.is_private:  # pydicom would convert those at once, and stumble over damaged ones
+            frame[tag] = dataset.get_item(tag, keep_deferred=True)
     frame.file_meta = dataset.file_meta
     frame.add_new("NumberOfFrames", "IS", 1)
     groups = luts.items(dataset, PER_FRAME)
