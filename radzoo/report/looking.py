@@ -66,7 +66,7 @@ def explained(run: Path, inputs: Callable[[list[int]], object]) -> Explained:
     choice = load_classifier(run / "classifier.skops")
     streams = manifest.metrics.get("streams", "none")
     if streams not in ("none", "mean"):
-        return Explained(reason=f"the {streams} of streams is no mean over all places, for which CAM is defined")
+        return Explained(reason=f"features of streams={streams!r} are no mean over all places, as CAM asks")
     kernel = linear(choice.classifier)
     if kernel is None:
         return Explained(reason=f"of a {choice.detail} on fixed features, {NOT_LINEAR}")
