@@ -104,3 +104,16 @@ def test_streams_of_views_share_nothing_and_channels_mix():
         for one, two in zip(model.predict(image, verbose=0), model.predict(other, verbose=0), strict=True):
             views = zip(*(np.split(each, len(untouched), axis=-1) for each in (one, two)), strict=True)
             assert [np.array_equal(a, b) for a, b in views] == untouched
+
+
+def test_each_view_has_a_map_of_its_own():
+    """A view's units join the others' only in a sum, so that what one view shows cannot change another's map."""
+    from radzoo.explain import grad_cam
+
+    model = fill(radzoo.build("multistream_late", NINE, top=True, **SMALL))
+    image = patches()[:1]
+    other = image.copy()
+    other[:, 3] = np.random.default_rng(5).normal(size=other[:, 3].shape)
+    one, two = (grad_cam(model, each, 1, relu=False)[0] for each in (image, other))
+    changed = [not np.allclose(a, b, atol=1e-6) for a, b in zip(one, two, strict=True)]
+    assert changed == [view == 3 for view in range(9)] and one.shape[0] == 9

@@ -26,8 +26,8 @@ def stage(layer) -> str:
 
 
 def streams(model: keras.Model) -> bool:
-    """Whether the feature maps are those of several views (`streams.pooled`)."""
-    return any(each.name == "views" for each in model.layers)
+    """Whether the feature maps are those of several views (`streams.pooled`, `models.multistream`)."""
+    return any(each.name.rpartition("_")[2] == "views" for each in model.layers)
 
 
 def rank(model: keras.Model) -> int:
