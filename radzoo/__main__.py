@@ -9,7 +9,7 @@ import errno
 import os
 import sys
 
-from radzoo.commands import bench, compare, dataset, index, models, runs, weights
+from radzoo.commands import bench, candidates, compare, dataset, index, models, runs, weights
 from radzoo.commands.parsing import deferred, parse
 from radzoo.errors import BadInput
 from radzoo.registry import suggest
@@ -20,6 +20,7 @@ HELP = """usage: radzoo COMMAND ...
   describe MODEL            what is known of a model
   recipes                   the recipes that come with radzoo
   index FOLDER --out CSV    an index of the images in a folder, and a reason for each file that is left out
+  candidates INDEX ...      places within and away from the lesions of masks, as an index of candidates
   dataset INDEX --name NAME an index written as a dataset of TensorFlow Datasets, which recipes read as tfds:NAME
   run RECIPE [--field ...]  run a recipe (a name or a .py file); `radzoo run RECIPE --help` lists its fields
   run --resume RUN          go on with a run that was interrupted
@@ -37,6 +38,7 @@ COMMANDS = {
     "describe": models.describe,
     "recipes": models.recipes,
     "index": index.index,
+    "candidates": candidates.candidates,
     "dataset": dataset.dataset,
     "evaluate": runs.evaluate,
     "predict": runs.predict,

@@ -24,9 +24,16 @@ TINY = {  # networks with the same parts and the same end
     "resnet34": "resnet_tiny", "caffenet": "alexnet_tiny", "densenet121": "densenet_tiny",
     "alexnet_owt": "alexnet_owt_tiny", "googlenet_bn": "googlenet_bn_tiny", "liver_fibrosis_cnn": "liver_fibrosis_tiny",
     "liver_mass_cnn": "liver_tiny", "ild_cnn": "ild_tiny", "tcnn3": "tcnn_tiny", "kooi_cnn": "kooi_tiny",
-    "squeezenet": "squeezenet_tiny",
+    "squeezenet": "squeezenet_tiny", "multistream_late": "multistream_tiny",
+    "multiview3d_inception": "multiview3d_inception_tiny",
 }  # fmt: skip
-PATIENTS = {"chest": 60, "liver_ct": 40, "lung_texture": 60, "pneumonia": 60, "mammogram": 40}  # 24 of other kinds
+PATIENTS = {  # 24 of other kinds
+    "chest": 60, "liver_ct": 40, "lung_texture": 60, "pneumonia": 60, "mammogram": 40, "liver_phases": 40,
+    "lung_ct": 10, "lung_nodules": 14,
+}  # fmt: skip
+VOLUMES = {  # sizes of the tiny versions
+    "hippocampus": (32, 48, 32), "liver_phases": (12, 24, 24), "lung_ct": (9, 32, 32), "lung_nodules": (16, 16, 16),
+}  # fmt: skip
 
 
 def recipe_of(name: str) -> radzoo.Recipe:
@@ -80,7 +87,9 @@ def test_the_columns_of_a_recipe_are_those_of_its_phantoms(name, sets):
         assert len(labels_of(recipe)) == np.load(index)["train_labels"].shape[1]
         return
     table = pd.read_csv(index)
-    assert {*data.image, *labels_of(recipe), *data.covariates, data.patient} <= set(table.columns)
+    placed = {*data.place, data.frame, data.lesion or data.frame} if data.place else set()
+    assert {*data.image, *labels_of(recipe), *data.covariates, data.patient, *placed} <= set(table.columns)
+    assert data.reference is None or (index.parent / data.reference).is_file()
     if data.classes:
         assert set(table[labels_of(recipe)[0]]) <= set(data.classes)
     assert (table["synthetic"] == 1).all()
@@ -113,10 +122,10 @@ def test_the_networks_of_a_recipe_can_be_built(name, sets, real_weights):
     """At their own size, with their own end, channels and weights; and what they freeze exists."""
     recipe = recipe_of(name)
     classes, covariates = outputs(recipe, sets)
-    channels = len(recipe.data.image) if recipe.channels == "phases" else 1
+    channels = {"phases": len(recipe.data.image), "cubes": len(recipe.patch_mm)}.get(recipe.channels, 1)
     task = recipe.task if recipe.task != "auto" else "binary"
     for model in recipe.models:
-        size = recipe.size or registry.describe(model).input[:2]
+        size = recipe.size or registry.describe(model).input[:-1]
         size = (size,) * 2 if isinstance(size, int) else size
         made = radzoo.create_model(
             model, (*size, channels), classes=classes, task=task, head=recipe.head, weights=recipe.weights,
@@ -139,7 +148,7 @@ def tiny(recipe: radzoo.Recipe, sets, out: Path) -> radzoo.Recipe:
     ]
     return dataclasses.replace(
         recipe, models=tuple(dict.fromkeys(TINY[model] for model in recipe.models)), data=data,
-        size=(32, 48, 32) if isinstance(recipe.size, tuple) else flat, phases=tuple(phases[:-1]), scratch=phases[-1],
+        size=VOLUMES.get(kind, flat), phases=tuple(phases[:-1]), scratch=phases[-1],
         batch=16, bootstrap=100, out=str(out),
     )  # fmt: skip
 

@@ -1,0 +1,29 @@
+"""Liver masses in five categories on volumes in three contrast phases, which are the channels (Yasaka 2018, in 3-D).
+
+Yasaka's network sees one slice of each phase; here the same layers see the whole mass. Phases are brought onto the grid
+of the first by where they lie in the patient; breathing between them is not undone.
+
+Expect   (to be measured)
+
+Run      radzoo run liver_masses_phases
+         radzoo run liver_masses_phases --data.index INDEX.csv --data.image plain arterial delayed
+"""
+
+from radzoo import Augment, Data, Phase, Recipe
+
+RECIPE = Recipe(
+    models=("liver_mass_cnn",),
+    weights=None,
+    ways=("scratch",),
+    channels="phases",
+    task="multiclass",
+    size=(24, 56, 56),
+    spacing_mm=(2.75, 1.2, 1.2),
+    window=(60.0, 400.0),
+    data=Data(
+        index="phantom:liver_phases", image=("plain", "arterial", "delayed"), label="category", patient="patient_id"
+    ),
+    scratch=Phase(epochs=40, learning_rate=1e-3, schedule="cosine", warmup=2, patience=15),
+    augment=Augment(shift=0.05, rotate=15, zoom=0.1, noise=0.02, flip=True),
+    batch=8,
+)
