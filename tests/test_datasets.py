@@ -10,15 +10,17 @@ from pathlib import Path
 import cv2
 import fabricate
 import nibabel
+import nrrd
 import numpy as np
 import pandas as pd
 import pytest
 
 from radzoo.data import Store, assign_splits, read_index
-from radzoo.data.datasets import names, reading, writing
+from radzoo.data.datasets import masks, names, reading, writing
 from radzoo.data.datasets.writing import write_dataset
 from radzoo.errors import BadInput
-from radzoo.images import Input
+from radzoo.images import Input, Pixels
+from radzoo.images.volumes import Volume
 from radzoo.recipe import Data
 
 FLAT = Input(shape=(24, 24, 1))
@@ -118,6 +120,47 @@ def test_volumes_come_back_with_their_geometry(volumes, tmp_path):
     told = stored(volumes, SOLID, tmp_path / "a", "regression")
     read = replace(volumes, index=f"tfds:solid@{tmp_path}", split=None)
     same(told, stored(read, SOLID, tmp_path / "b", "regression"))
+    with pytest.raises(BadInput, match=r"solid:1\.0\.0 holds volumes, .* pass --size Z Y X"):
+        Store(FLAT, tmp_path / "c").add(read_index(read, "regression").table["path"], progress=False)
+
+
+def seg_nrrd(path, values, named):
+    header = {"space": "left-posterior-superior", "space directions": np.eye(3) * 2, "space origin": np.zeros(3)}
+    header |= {f"Segment{i}_{key}": str(value) for i, (name, label) in enumerate(named.items())
+               for key, value in (("Name", name), ("LabelValue", label), ("Layer", 0))}  # fmt: skip
+    nrrd.write(str(path), values, header)
+    return str(path)
+
+
+def test_masks_of_named_segments(tmp_path):
+    """The same organ has the same number in every example, whatever its number in its file."""
+    image = Volume(np.zeros((6, 6, 6), "int16"), [[0, 0, 2, 0], [0, 2, 0, 0], [2, 0, 0, 0], [0, 0, 0, 1]])
+    labels = np.zeros((6, 6, 6), "uint8")
+    labels[1, 2, 3], labels[4, 2, 3] = 1, 2  # x y z
+    found = []
+    for named in ({"liver": 1, "spleen": 2}, {"spleen": 1, "liver": 2}):
+        mask, names_of = masks.read_mask(seg_nrrd(tmp_path / "a.seg.nrrd", labels, named), image)
+        found.append(masks.renumbered(mask, names_of, ("kidney", "liver", "spleen")))
+    assert (found[0][3, 2, 1], found[0][3, 2, 4], np.count_nonzero(found[0])) == (2, 3, 2)
+    assert (found[1][3, 2, 1], found[1][3, 2, 4], np.count_nonzero(found[1])) == (3, 2, 2)
+    with pytest.raises(BadInput, match=r"the mask a\.seg\.nrrd: 1 voxels of segment 2 belong to another segment"):
+        masks.read_mask(seg_nrrd(tmp_path / "a.seg.nrrd", labels, {"liver": 1, "lobe": 1}), image)
+    away = Volume(image.values, [[0, 0, 2, 0], [0, 2, 0, 90], [2, 0, 0, 0], [0, 0, 0, 1]])
+    with pytest.raises(BadInput, match="1 of 1 labelled voxels lie outside"):
+        masks.read_mask(seg_nrrd(tmp_path / "a.seg.nrrd", labels, {"liver": 1}), away)
+
+
+def test_flat_masks_keep_their_numbers(tmp_path):
+    image = Pixels(np.zeros((4, 5), "float32"))
+    numbers = np.arange(20, dtype="uint8").reshape(4, 5)
+    cv2.imwrite(str(tmp_path / "m.png"), numbers)
+    np.testing.assert_array_equal(masks.read_mask(str(tmp_path / "m.png"), image)[0], numbers)
+    cv2.imwrite(str(tmp_path / "m.png"), numbers.astype("uint16") * 300)
+    np.testing.assert_array_equal(masks.read_mask(str(tmp_path / "m.png"), image)[0], numbers * np.uint16(300))
+    with pytest.raises(BadInput, match=r"the mask m\.png: has 4 x 5 pixels, its image 5 x 5"):
+        masks.read_mask(str(tmp_path / "m.png"), Pixels(np.zeros((5, 5), "float32")))
+    with pytest.raises(BadInput, match=r"the mask no\.png: No such file"):
+        masks.read_mask(str(tmp_path / "no.png"), image)
 
 
 @pytest.mark.slow
@@ -264,7 +307,7 @@ def test_a_foreign_dataset(tmp_path):
     ]:
         with pytest.raises(BadInput, match=message):
             read_index(replace(data, **changed))
-    with pytest.raises(BadInput, match=r"beasts/2.1.0#train/0/image .*does not say how large its voxels are"):
+    with pytest.raises(BadInput, match=r"beasts:2\.1\.0 does not say how large its voxels are"):
         Store(SOLID, tmp_path / "solid").add(index.table["path"], progress=False)
     (tmp_path / "beasts" / "2.1.0" / "beasts-test.tfrecord-00000-of-00001").unlink()
     with pytest.raises(BadInput, match="the shards of test are damaged or missing"):

@@ -56,8 +56,8 @@ def _segments(path: str):
     """The segments of a file that names some; None for a volume of labels."""
     if os.path.isfile(path):
         with open(path, "rb") as file:
-            head = file.read(132)
-        if head[:4] == b"NRRD" and path.lower().endswith(".seg.nrrd"):
+            head = file.read(2**16)
+        if head[:4] == b"NRRD" and b"_LabelValue" in head:
             return nrrd.read_segments(path)
         if images.is_dicom(head) and head[128:132] == b"DICM":
             return segments.read(path)

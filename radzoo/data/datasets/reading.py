@@ -132,6 +132,7 @@ def read(paths: list[str], spec: Input) -> Iterator[tuple[str, str, Callable[[],
         if max(numbers) >= count:
             raise BadInput(f"{_called(place)} has {count} examples in {split}, number {max(numbers)} was asked for")
         told = _told(builder)
+        _check_kind(place, told, spec)
         needed = {name for each in numbers.values() for _, columns in each for name in columns}
         for number, example in enumerate(_examples(builder, split, _with_about(builder, needed, told), skip=needed)):
             for path, columns in numbers.pop(number, ()):
@@ -144,23 +145,23 @@ def _images(builder, example: dict, columns: list[str], told: Told | None, spec:
     found = []
     for name in columns:
         array = np.asarray(builder.info.features[name].decode_example(example[name]))
-        if told is not None and told.volumes != spec.reads_volumes:
-            raise BadInput(
-                "the dataset holds volumes, images are asked for: pass --size Z Y X"
-                if told.volumes
-                else "the dataset holds images, volumes are asked for: pass --size PIXELS"
-            )
-        if told is not None:
+        if told is None:
+            found.append(images.of_array(array, spec.window))
+        else:
             about = {key: value.numpy() for key, value in example[name + ABOUT].items()}
             found.append(layout.decoded(array, about, told, spec.window))
-        elif spec.reads_volumes:
-            raise BadInput(
-                f"the feature '{name}' of shape {array.shape} does not say how large its voxels are and how they lie "
-                "in the patient: write volumes from their files, with `radzoo dataset --volumes`"
-            )
-        else:
-            found.append(images.of_array(array, spec.window))
     return found
+
+
+def _check_kind(place: Path, told: Told | None, spec: Input) -> None:
+    if told is None and spec.reads_volumes:
+        raise BadInput(
+            f"{_called(place)} does not say how large its voxels are and how they lie in the patient: write volumes "
+            "from their files, with `radzoo dataset --volumes`"
+        )
+    if told is not None and told.volumes != spec.reads_volumes:
+        holds, size = ("volumes", "Z Y X") if told.volumes else ("images", "PIXELS")
+        raise BadInput(f"{_called(place)} holds {holds}, which the network does not take: pass --size {size}")
 
 
 def _with_about(builder, columns: set[str], told: Told | None) -> list[str]:
