@@ -102,6 +102,19 @@ def test_pictures_come_back_as_they_were(pictures, tmp_path):
     assert not any(b"p003" in path.read_bytes() or b"pictures" in path.read_bytes() for path in folder.iterdir())
 
 
+def test_bytes_are_the_same_in_every_process(pictures, tmp_path):
+    """The features of an example are a map of protobuf, which each process would write in an order of its own."""
+    import tensorflow as tf
+
+    folder = write_dataset(pictures, "discs", data_dir=tmp_path, progress=False)
+    told = ["file", "file_about/applied", "file_about/spacing_mm", "key", "label", "patient", "row"]
+    records = list(tf.data.TFRecordDataset([str(path) for path in folder.glob("*tfrecord*")]).as_numpy_iterator())
+    for record in records:
+        places = [record.index(b"\n" + bytes([len(name)]) + name.encode()) for name in told]
+        assert places == sorted(places)
+    assert len(records) == 32
+
+
 def test_folds_are_one_part_and_a_feature(pictures, tmp_path):
     import tensorflow_datasets as tfds
 

@@ -93,7 +93,7 @@ def write_dataset(
                 raise BadInput(
                     f"{shown(paths[place])} changed while the dataset was written: remove {work} and begin anew"
                 )
-            return features.serialize_example(_example(row, planned, place, features))
+            return _serialized(_example(row, planned, place, features), features)
 
         bytes_each = sizes(looks, dtype, planned.mask_dtype, lambda place: name_rows(index.table, [place]))
         cut = {part: shards(rows, looks, bytes_each, shard_bytes) for part, rows in planned.parts.items()}
@@ -169,6 +169,14 @@ def _example(row: Row, planned: Plan, place: int, features) -> dict:
         mask = masks.renumbered(row.mask, row.segments, told.segments).astype(planned.mask_dtype)
         example[told.mask] = mask if told.volumes else layout.png(mask[..., None])
     return example
+
+
+def _serialized(example: dict, features) -> bytes:
+    """As `features.serialize_example`, whose order of features differs from process to process."""
+    import tensorflow_datasets as tfds
+
+    serializer = tfds.core.ExampleSerializer(features.get_serialized_info())
+    return serializer.get_tf_example(features.encode_example(example)).SerializeToString(deterministic=True)
 
 
 def _files(work: Path, name: str, part: str, count: int) -> list[Path]:
