@@ -131,10 +131,11 @@ class Store:
     def _jobs(self, pool: ThreadPoolExecutor, groups: dict[str, list[str]]):
         """What gives `_add` for each volume: files are read in threads, the examples of a dataset as they come."""
         examples = [path for path in groups if EXAMPLE.fullmatch(separated(path)[0])]
-        files = [path for path in groups if path not in set(examples)]
+        files = groups.keys() - set(examples)
         for job in [
             pool.submit(self._add, groups[path], partial(_digests, path), partial(self.spec.opened, path))
-            for path in files
+            for path in groups
+            if path in files
         ]:
             yield job.result
         for path, digest, decode in read_examples(examples, self.spec):

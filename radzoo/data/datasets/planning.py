@@ -11,6 +11,7 @@ import pandas as pd
 from radzoo.data.columns import column, name_rows
 from radzoo.data.datasets.layout import ABOUT, FOLD, KEY, ROW, Told
 from radzoo.data.datasets.looking import Look
+from radzoo.data.datasets.names import is_dataset
 from radzoo.data.index import Index
 from radzoo.data.keys import Keys
 from radzoo.data.sources import from_npz, from_phantoms
@@ -43,9 +44,17 @@ class Plan:
 
 
 def effective(data: Data) -> Data:
-    """`data` with the names that phantoms and arrays give to their columns."""
+    """`data` with the names that phantoms and arrays give to their columns.
+
+    Raises:
+        BadInput: an index that is a dataset, or whose rows are places in volumes.
+    """
+    if is_dataset(data.index):
+        raise BadInput(f"{data.index} is a dataset already: give the index of its images")
     if data.index.startswith("phantom:"):
-        return from_phantoms(data, [])
+        data = from_phantoms(data, [])
+    if data.place:
+        raise BadInput("places in volumes came (--data.place), a dataset holds whole volumes: give one row for each")
     return from_npz(Path(data.index).expanduser(), data)[1] if data.index.lower().endswith(".npz") else data
 
 

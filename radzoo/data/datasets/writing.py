@@ -70,8 +70,6 @@ def write_dataset(
         KeyboardInterrupt: what was finished is kept, and the same call goes on.
     """
     final = _place(name, version, data_dir)
-    if names.is_dataset(data.index):
-        raise BadInput(f"{data.index} is a dataset already: give the index of its images")
     data = effective(data)
     index = read_index(data, task)
     told = roles(data, index, volumes=volumes, mask=mask, window=window, seed=seed)
