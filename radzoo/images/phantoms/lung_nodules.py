@@ -6,5 +6,5 @@ import functools
 
 from radzoo.images.phantoms import lung_ct
 
-PATIENTS, SIZE = 60, 112
+PATIENTS, SIZE = 72, 112
 fill = functools.partial(lung_ct.fill, count=(2, 4))

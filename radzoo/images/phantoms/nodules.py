@@ -2,8 +2,8 @@
 
 Shape alone tells them apart. In patients the diameter tells much as well (most small nodules are benign); here
 diameter, place, density, calcification and ground glass are drawn alike for both, so that what is learnt is the shape.
-A nodule has the volume of a ball of its diameter, lobes and spicules included (below 10 mm somewhat more, else little
-would be left between the spicules): how much tissue there is says nothing either.
+A nodule of 12 mm or more has about the volume of a ball of its diameter, lobes and spicules included, so that the
+amount of tissue says little; a smaller malignant one has more, else nothing would be left between its spicules.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def draw(generator: np.random.Generator, centre) -> Nodule:
 def shape(nodule: Nodule, grid: Grid) -> tuple[tuple, np.ndarray, np.ndarray]:
     """Where a nodule lies in the grid, how much of each voxel it is, and the distance to its body's surface in mm."""
     drawn = radius = nodule.diameter / 2
-    reach = 1.7 * radius + 8
+    reach = 2 * radius + 6
     place, axes = grid.near(nodule.centre - reach, nodule.centre + reach)
     own = Grid(tuple(axis.size for axis in axes), grid.step)
     offset = nodule.centre - [float(axis.ravel()[[0, -1]].mean()) for axis in axes]  # of the nodule in its own part
@@ -74,8 +74,8 @@ def body(generator, malignant: bool, z, y, x, centre, radius: float) -> np.ndarr
 def spicules(generator, mask: np.ndarray, grid: Grid, centre, radius: float, edge: float) -> None:
     """Lines that run straight out of the body and taper, painted into its mask."""
     count = int(6 + 2 * radius * generator.uniform(2, 3))
-    ways, length = directions(generator, count), radius * generator.uniform(0.3, 0.9, count) + 3
-    wide = (0.5 + 0.05 * radius) * generator.uniform(0.8, 1.2, count)
+    ways, length = directions(generator, count), radius * generator.uniform(0.4, 1.0, count) + 3.5
+    wide = (0.45 + 0.08 * radius) * generator.uniform(0.8, 1.2, count)
     starts, ends = centre + ways * 0.6 * radius, centre + ways * (radius + length)[:, None]
     draw_tubes(mask, grid, starts, ends, np.stack([wide, 0.35 * wide], axis=1), edge)
 
