@@ -17,11 +17,15 @@ RECIPE = Recipe(
     ways=("scratch",),
     channels="phases",
     task="multiclass",
-    size=(24, 56, 56),
-    spacing_mm=(2.75, 1.2, 1.2),
+    size=(20, 40, 40),
+    spacing_mm=(2.75, 1.4, 1.4),
     window=(60.0, 400.0),
     data=Data(
-        index="phantom:liver_phases", image=("plain", "arterial", "delayed"), label="category", patient="patient_id"
+        index="phantom:liver_phases",
+        image=("plain", "arterial", "delayed"),
+        label="category",
+        patient="patient_id",
+        split=(0.5, 0.2, 0.3),
     ),
     scratch=Phase(epochs=40, learning_rate=1e-3, schedule="cosine", warmup=2, patience=15),
     augment=Augment(shift=0.05, rotate=15, zoom=0.1, noise=0.02, flip=True),

@@ -16,7 +16,7 @@ RECIPE = Recipe(
     task="binary",
     data=Data(
         index="phantom:lung_nodules", image="series", label="malignant", patient="patient_id", place=("x", "y", "z"),
-        metadata=("scanner",),
+        metadata=("scanner",), split=(0.5, 0.2, 0.3),
     ),
     head="paper",
     channels="cubes",
