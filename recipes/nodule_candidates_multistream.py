@@ -1,9 +1,13 @@
 """Lung nodules among a detector's candidates: nine planes through each, one shared stream (Setio 2016).
 
-Expect   (to be measured)
+Expect   on 80 phantoms (24 scans tested, 574 candidates): at one false positive per scan 80 % of 50 lesions (95 % CI 67
+         to 91), CPM .82 (.70 to .91; 5 lesions have no candidate); AUC of candidates .98, grey levels alone .69; seven
+         minutes on two cores
 
 Run      radzoo run nodule_candidates_multistream
          radzoo run nodule_candidates_multistream --data.index candidates.csv --data.reference lesions.csv
+         radzoo run nodule_candidates_multistream --models mobilenet_v2_035 --weights imagenet --streams late
+         --head pool --size 9 64 64 --ways features finetune scratch
 """
 
 from radzoo import Augment, Data, Phase, Recipe

@@ -17,6 +17,8 @@ from radzoo.errors import BadInput
 from radzoo.images import Input
 from radzoo.images.paths import Place, file_of, place_of, placed, shown
 from radzoo.images.volumes import read
+from radzoo.train.detection import with_scans
+from radzoo.train.scans import picture
 
 SPACING = (2.0, 1.5, 1.5)  # z y x
 SIZE = (20, 24, 28)
@@ -293,3 +295,51 @@ def test_recipes_that_contradict_themselves(changes, message):
     fields = {"models": ("multistream_tiny",), "weights": None, "patch": "planes", "patch_mm": (16.0,), "data": DATA}
     with pytest.raises(BadInput, match=message):
         radzoo.run(Recipe(**fields | changes))
+
+
+def test_a_ring_marks_the_place_with_the_right_of_the_patient_on_the_left(tmp_path):
+    """A ball to the left, in front and towards the head, in a volume that is stored the other way round."""
+    values = np.full((40, 40, 40), 60.0, "float32")  # z y x, LPS
+    values[30:34, 6:10, 28:32] = 180
+    affine = nibabel.Nifti1Image(values.transpose(2, 1, 0), np.diag([-1.0, -1.0, 1.0, 1.0]))
+    nibabel.save(nibabel.as_closest_canonical(affine), tmp_path / "scan.nii.gz")
+    image = picture(NINE, placed(str(tmp_path / "scan.nii.gz"), "lps", (29.5, 7.5, 31.5)))
+    side = 256  # of each plane: all sides are 40 mm
+    expected = {"axial": (7.5, 29.5), "coronal": (39 - 31.5 + 40, 29.5), "sagittal": (39 - 31.5 + 40, 7.5 + 40)}
+    yellow = image[..., 0] - image[..., 2] > 0.5
+    for down, right in expected.values():
+        y, x = ((each + 0.5) * side / 40 for each in (down, right))
+        around = yellow[int(y) - 14 : int(y) + 14, int(x) - 14 : int(x) + 14]
+        assert around.sum() > 30 and image[int(y), int(x)].min() > 0.6  # a ring, and the ball within it
+        yellow[int(y) - 14 : int(y) + 14, int(x) - 14 : int(x) + 14] = False
+    assert not yellow.any()
+
+
+def test_thick_planes_are_said(tmp_path):
+    index = Data(image="series", label="label", place=("x", "y", "z"), frame="lps")
+    rows = []
+    for number, thick in enumerate((3.0, 2.0)):
+        values = np.random.default_rng(number).normal(100, 10, (20, 20, 20)).astype("float32")
+        nibabel.save(nibabel.Nifti1Image(values, np.diag([-1, -1, thick, 1])), tmp_path / f"{number}.nii.gz")
+        rows += [(f"{number}.nii.gz", 10, 10, 20, 0), (f"{number}.nii.gz", 9, 10, 20, 1)]
+    pd.DataFrame(rows, columns=["series", "x", "y", "z", "label"]).to_csv(tmp_path / "index.csv", index=False)
+    read = read_index(replace(index, index=str(tmp_path / "index.csv")))
+    store = Store(NINE, tmp_path / "store")
+    notes = with_scans(read, store, store.add(read.table["path"], progress=False)).notes
+    assert notes[-1].startswith("1 of 2 volumes have planes more than 2.5 mm apart (up to 3 mm): the oblique ones")
+
+
+def test_voxels_of_a_series_are_those_of_simpleitk(real_data):
+    """Column, row and plane along the normal, on a real CT series."""
+    import SimpleITK
+
+    folder = str(real_data / "dicom_series" / "siemens_ct_20slices")
+    reader = SimpleITK.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(folder))
+    theirs, ours = reader.Execute(), read(folder)
+    for voxel in ((0, 0, 0), (100.5, 200.25, 7), (511, 511, 19)):
+        lps = theirs.TransformContinuousIndexToPhysicalPoint(voxel)
+        np.testing.assert_allclose(ours.position(Place("voxel", voxel)), lps, atol=1e-3)
+    sampled = theirs.EvaluateAtContinuousIndex((256.0, 256.0, 10.0))
+    z, y, x = np.rint(ours.voxels([ours.position(Place("voxel", (256, 256, 10)))])[0]).astype(int)
+    assert ours.values[z, y, x] == sampled

@@ -25,7 +25,7 @@ TINY = {  # networks with the same parts and the same end
     "alexnet_owt": "alexnet_owt_tiny", "googlenet_bn": "googlenet_bn_tiny", "liver_fibrosis_cnn": "liver_fibrosis_tiny",
     "liver_mass_cnn": "liver_tiny", "ild_cnn": "ild_tiny", "tcnn3": "tcnn_tiny", "kooi_cnn": "kooi_tiny",
     "squeezenet": "squeezenet_tiny", "multistream_late": "multistream_tiny",
-    "multiview3d_inception": "multiview3d_inception_tiny",
+    "multiview3d": "multiview3d_tiny",
 }  # fmt: skip
 PATIENTS = {  # 24 of other kinds
     "chest": 60, "liver_ct": 40, "lung_texture": 60, "pneumonia": 60, "mammogram": 40, "liver_phases": 40,

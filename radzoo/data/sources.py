@@ -68,7 +68,8 @@ def phantoms(name: str = "chest") -> Path:
 
     Args:
         name: `chest`, `chest_pretraining`, `tuberculosis`, `pneumonia`, `hand`, `mammogram`, `mammography_lesions`,
-            `brain_mr`, `lung_texture`, `liver_ct` or `liver_mr`.
+            `brain_mr`, `lung_texture`, `liver_ct`, `liver_mr`; volumes are `hippocampus`, `lung_ct`, `lung_nodules` and
+            `liver_phases`.
     Returns:
         A CSV beside DICOM files: `file` (or a column per contrast phase), `patient_id`, labels, `synthetic`; for
         pneumonia an npz in the layout of MedMNIST.

@@ -13,7 +13,7 @@ from radzoo.images.input import Input
 from radzoo.images.paths import place_of, separated
 from radzoo.images.volumes import patches
 from radzoo.images.volumes.fitted import scale
-from radzoo.images.volumes.shown import SIDE, nine, three_planes
+from radzoo.images.volumes.shown import SIDE, bar, nine, three_planes
 from radzoo.recipe import Recipe
 from radzoo.report import figures
 from radzoo.report.before import write_page
@@ -38,10 +38,19 @@ def picture(spec: Input, path: str) -> np.ndarray:
     shown = scale(volume, spec.window)
     scan = three_planes(volume.values, voxel=voxel, spacing_mm=volume.spacing_mm, scale=shown, ring=True)
     side = round(volume.size[1] * volume.spacing_mm[1] * SIDE / max(np.multiply(volume.size, volume.spacing_mm)))
-    near = patches.planes(volume, volume.position(place), size_mm=spec.patch_mm[0], pixels=side - BELOW,
-                          directions=patches.NINE[:1], fill=-np.inf)  # fmt: skip
-    scan[: side - BELOW, -(side - BELOW) :] = shown(near[0])[..., None]
+    if side > 2 * BELOW:
+        scan[: side - BELOW, -(side - BELOW) :] = _near(spec, volume, place, side - BELOW, shown)[..., None]
     return scan
+
+
+def _near(spec: Input, volume, place, pixels: int, shown) -> np.ndarray:
+    """The axial plane of the (largest) patch, `(pixels, pixels)` in 0..1, with a scale bar of its own."""
+    size_mm = max(spec.patch_mm)
+    plane = patches.planes(volume, volume.position(place), size_mm=size_mm, pixels=pixels,
+                           directions=patches.NINE[:1], fill=-np.inf)[0]  # fmt: skip
+    drawn = np.round(shown(plane) * 255).astype("uint8")
+    bar(drawn, pixels / size_mm, pixels // 2, 6, pixels - 8)
+    return drawn / np.float32(255)
 
 
 def mosaic(spec: Input, patch: np.ndarray) -> np.ndarray:

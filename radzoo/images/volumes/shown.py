@@ -33,7 +33,7 @@ def three_planes(
                        ("P", picture.shape[1] - 12, bottom)):  # fmt: skip
         _write(picture, text, x, y)
     if spacing_mm is not None:
-        _bar(picture, enlarged, width, height)
+        bar(picture, enlarged, height - 20, width + 10, height - 14)  # beside the axial plane, where nothing is
     if not ring:
         return picture / np.float32(255)
     z, y, x = ((place + 0.5) / size for place, size in zip(voxel, values.shape, strict=True))
@@ -71,6 +71,17 @@ def nine(planes: np.ndarray) -> np.ndarray:
     return np.vstack([np.hstack(row) for row in np.split(planes, 3)])
 
 
+def bar(picture: np.ndarray, scale: float, most: int, x: int, y: int) -> None:
+    """Draws a scale bar from `(x, y)` to the right into a uint8 picture, at most `most` pixels long.
+
+    Args:
+        scale: pixels per millimetre.
+    """
+    length = next((each for each in BARS_MM if each * scale <= most), BARS_MM[-1])
+    cv2.line(picture, (x, y), (x + max(1, round(length * scale)), y), 255, 2)
+    _write(picture, f"{length} mm", x, y - 6)
+
+
 def _lengths(shape, spacing_mm) -> tuple[int, int, int, float]:
     """Pixels along z, y and x, and pixels per millimetre (or voxel)."""
     lengths = np.array(shape) * (spacing_mm or (1, 1, 1))
@@ -86,11 +97,3 @@ def _sized(plane: np.ndarray, height: int, width: int) -> np.ndarray:
 def _write(picture: np.ndarray, text: str, x: int, y: int) -> None:  # OpenCV writes on 8 bits alone
     for grey, thickness in ((0, 3), (255, 1)):  # is seen on bone and on air
         cv2.putText(picture, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, LETTER, grey, thickness, cv2.LINE_AA)
-
-
-def _bar(picture: np.ndarray, scale: float, width: int, height: int) -> None:
-    """Above the sagittal plane, beside the axial one, where the picture is empty."""
-    length = next((each for each in BARS_MM if each * scale <= height - 20), BARS_MM[-1])
-    end = width + 10 + max(1, round(length * scale))
-    cv2.line(picture, (width + 10, height - 14), (end, height - 14), 255, 2)
-    _write(picture, f"{length} mm", width + 10, height - 20)
