@@ -156,8 +156,19 @@ def test_bad_candidates(scans, tmp_path, change, message):
         Store(NINE, tmp_path / "store").add(index.table["path"], progress=False)
 
 
+def test_rows_that_are_left_out_take_their_scans_along(scans):
+    whole = replace(DATA, index=str(scans / "index.csv"))
+    found = read_index(replace(whole, where="patient != p0")).candidates  # of scans 0 and 20
+    assert len(found.scans) == 22 and len(found.lesions) == 42 and "p0" not in set(found.scans["patient"])
+    with pytest.raises(BadInput, match=r"lesions\.csv has no column 'label' \(--data\.where\)"):
+        read_index(replace(whole, where="label >= 0"))
+
+
 def test_bad_reference_and_columns(scans):
     data = replace(DATA, index=str(scans / "index.csv"))
+    pd.read_csv(scans / "lesions.csv").assign(patient="p9").to_csv(scans / "others.csv", index=False)
+    with pytest.raises(BadInput, match=r"scans belong to one patient in index.csv and to another in others.csv, the"):
+        read_index(replace(data, reference="others.csv"))
     with pytest.raises(BadInput, match=r"reference .*none\.csv is not a file.*relative to the folder of the index"):
         read_index(replace(data, reference="none.csv"))
     with pytest.raises(BadInput, match="no column 'frames' that says what its places are"):

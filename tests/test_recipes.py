@@ -24,7 +24,7 @@ TINY = {  # networks with the same parts and the same end
     "resnet34": "resnet_tiny", "caffenet": "alexnet_tiny", "densenet121": "densenet_tiny",
     "alexnet_owt": "alexnet_owt_tiny", "googlenet_bn": "googlenet_bn_tiny", "liver_fibrosis_cnn": "liver_fibrosis_tiny",
     "liver_mass_cnn": "liver_tiny", "ild_cnn": "ild_tiny", "tcnn3": "tcnn_tiny", "kooi_cnn": "kooi_tiny",
-    "squeezenet": "squeezenet_tiny", "multistream_late": "multistream_tiny",
+    "squeezenet": "squeezenet_tiny", "multistream_late": "multistream_tiny", "resnet_tiny": "resnet_tiny",
     "multiview3d": "multiview3d_tiny",
 }  # fmt: skip
 PATIENTS = {  # 24 of other kinds

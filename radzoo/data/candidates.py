@@ -11,6 +11,7 @@ import pandas as pd
 
 from radzoo.data.columns import column, located, name_rows
 from radzoo.data.sources import from_csv
+from radzoo.data.where import conditions, matches
 from radzoo.errors import BadInput
 from radzoo.images import volumes
 from radzoo.images.paths import Place, place_of, placed
@@ -65,7 +66,13 @@ def read_candidates(table: pd.DataFrame, cells: pd.DataFrame, data: Data, file: 
         )
         return _joined(table, cells, data, file, known, lesions, note)
     reference = _reference(data, file)
-    scans = pd.concat([known, reference.drop_duplicates("path")[["path", "patient", "split"]]])
+    scans = pd.concat([known, reference[["path", "patient", "split"]]])
+    torn = scans["patient"].groupby(scans["path"]).nunique() > 1
+    if torn.any():
+        raise BadInput(
+            f"{torn.sum()} scans belong to one patient in {file.name} and to another in {data.reference}, the first is "
+            f"{os.path.basename(torn.index[torn][0])}: correct one of them"
+        )
     lesions = reference[reference["place"].notna()].reset_index(drop=True)
     return _joined(table, cells, data, file, scans.drop_duplicates("path", ignore_index=True), lesions, "")
 
@@ -115,6 +122,8 @@ def _reference(data: Data, index: Path) -> pd.DataFrame:
     if not file.is_file():
         raise BadInput(f"the reference {file} is not a file: --data.reference is relative to the folder of the index")
     cells = from_csv(file)
+    for name, op, value in conditions(data.where) if data.where else ():  # scans that nobody asked for do not count
+        cells = cells[matches(column(cells, name, "where", file), op, value)]
     if len(data.image) > 1:
         raise BadInput("a reference came with several image columns: name the one volume that lesions lie in")
     names = column(cells, data.image[0], "image", file).str.strip()

@@ -23,11 +23,17 @@ def detection(run) -> dict | None:
         for row in run.metrics["rows"]
         if "froc" in row["test"]
     ]
+    elsewhere = zip(run.metrics["external"], run.best.get("external") or [], strict=True)
+    others = [
+        {"label": f"{source['name']} ({entry['froc']['lesions']} lesions, {entry['froc']['scans']} scans)",
+         "best": True, "froc": entry["froc"]}
+        for source, entry in elsewhere if "froc" in entry
+    ]  # fmt: skip
     rates = [entry["rate"] for entry in told["sensitivity"]]
     return {
         "told": told,
         "said": sentences(told),
-        "rows": rows,
+        "rows": [*rows, *others],
         "rates": [str(Fraction(rate)) for rate in rates],
         "per_slice": [f"{rate * told['scans'] / told['planes']:.2g}" for rate in rates],
         "figure": inline(_froc(run.folder / "figures" / "froc.png", rows)),
