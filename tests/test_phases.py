@@ -225,7 +225,7 @@ def test_files_are_taken_as_many_as_there_are_columns():
         ("rgb", {"files": 3}, "channels='rgb' came for 3 image columns"),
         (3, {"files": 3}, "channels=3 came for 3 image columns"),
         ("phases", {"files": 2, "mosaic": True}, "a mosaic, which is one grey image: take fold, or no mosaic"),
-        ("fases", {}, "expected repeat, fold, conv1x1, rgb, windows, phases, or a count"),
+        ("fases", {}, "expected repeat, fold, conv1x1, rgb, windows, phases, cubes, or a count"),
     ],
 )
 def test_arrangements_that_contradict(way, options, message):

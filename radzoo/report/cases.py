@@ -34,7 +34,8 @@ def gallery(run, test, pictures, explained=None) -> dict:
     left_out = {reason: of_test.count(reason) for reason in sorted(set(of_test))}
     blocks = _blocks(run, test, shelf)
     shown = [case for block in blocks for group in block["groups"] for case in group["cases"]]
-    return {"blocks": blocks, "hidden": left_out, "maps": maps.lay(run.folder / "figures", shown, pictures, explained)}
+    laid = maps.lay(run.folder / "figures", shown, pictures, explained, _side(run))
+    return {"blocks": blocks, "hidden": left_out, "maps": laid}
 
 
 def _blocks(run, test, shelf):
@@ -135,13 +136,16 @@ def _file(shelf, row):
     return shelf.run.folder / "figures" / f"case_{row}.jpg"
 
 
+def _side(run):
+    return figures.WIDE if run.wide else figures.PICTURE
+
+
 def _case(shelf, i, output, caption, title):
     """A unit as its first image that may be shown; `output` is the class that its group is about."""
     row, images = int(_showable(shelf, i)[0]), len(shelf.test.rows[i])
     path = _file(shelf, row)
     if not path.is_file():
-        side = figures.WIDE if shelf.run.scans else figures.PICTURE
-        figures.case(path, shelf.pictures(row), side)
+        figures.case(path, shelf.pictures(row), _side(shelf.run))
     if images > 1:
         joint = "" if caption.startswith("p ") else ";"
         caption += f"{joint} of the {shelf.run.unit}, here one of its {images} images"

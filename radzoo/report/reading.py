@@ -26,7 +26,8 @@ def read(folder: Path) -> SimpleNamespace:
     Returns:
         The content of each file under its name, and `task`, `unit`, `folds` (their number, 0 for a split), `classes`
         (k names of columns), `titles` (k names for the reader), `trained` (the rows that are no baseline), `best` (the
-        chosen row), `scans` (whether images are places in scans), `scratch` (the row to hold it against, or None),
+        chosen row), `scans` (whether images are places in scans), `wide` (whether their pictures are: those of several
+        volumes, too), `scratch` (the row to hold it against, or None),
         `several` (more than one model), `seeds` (their number), `measure` (what the headline holds) and for ordered
         grades `grades` (their names).
     Raises:
@@ -52,6 +53,7 @@ def read(folder: Path) -> SimpleNamespace:
     if not run.trained:
         raise BadInput(f"{folder}/metrics.json holds no trained way: nothing to report")
     run.best, run.scans = chosen(metrics), run.recipe.get("patch", "none") != "none"
+    run.wide = run.scans or (isinstance(run.recipe["size"], list) and len(run.recipe["data"]["image"]) > 1)
     if "choice" not in run.best:
         raise BadInput(f"{folder} was made by an earlier version of radzoo: run its recipe anew")
     run.measure, run.seeds = measure(metrics), metrics.get("repeats", 1)
