@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 import slices
 
 ROWS = [
@@ -15,6 +16,7 @@ ROWS = [
 NUMBER = r"[\d.e+]+ (planes/s|volumes/s|patches/s|MB)"
 
 
+@pytest.mark.slow
 def test_volumes(tmp_path, cli):
     slices.write(tmp_path / "own", slices.even())
     small = ("--planes", "8", "--size", "16", "--long", "8", "--rounds", "1")

@@ -86,6 +86,7 @@ def files(folder):
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
 
 
+@pytest.mark.slow
 def test_pictures_come_back_as_they_were(pictures, tmp_path):
     folder = write_dataset(pictures, "discs", data_dir=tmp_path / "sets", progress=False, shard_bytes=20_000)
     assert len(list(folder.glob("*train*"))) > 1
@@ -284,6 +285,7 @@ def foreign(home, name, features, splits, **options):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_foreign_dataset(tmp_path):
     import tensorflow as tf
     import tensorflow_datasets as tfds
