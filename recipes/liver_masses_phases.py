@@ -29,6 +29,7 @@ RECIPE = Recipe(
         patient="patient_id",
         split=5,
     ),
+    phases=(Phase(epochs=5, learning_rate=1e-3, freeze_below="head"), Phase(epochs=20, learning_rate=1e-4)),
     scratch=Phase(epochs=60, learning_rate=1e-3, schedule="cosine", warmup=2, patience=20),
     augment=Augment(shift=0.05, rotate=15, zoom=0.1, noise=0.02, flip=True),
     batch=8,

@@ -26,6 +26,7 @@ RECIPE = Recipe(
     patch_mm=(50.0,),
     window=(-300.0, 1400.0),  # HU -1000 to 400 as 0 to 1
     balanced=True,
+    phases=(Phase(epochs=5, learning_rate=1e-3, freeze_below="head"), Phase(epochs=20, learning_rate=1e-4)),
     scratch=Phase(epochs=30, learning_rate=1e-3, patience=8),
     augment=Augment(shift=0.02, zoom=0.1, rotate=10, flip=True),
     batch=64,

@@ -27,6 +27,7 @@ RECIPE = Recipe(
     patch="cubes",
     patch_mm=(40.0, 30.0, 20.0),
     window=(-300.0, 1400.0),  # HU -1000 to 400 as 0 to 1
+    phases=(Phase(epochs=5, learning_rate=1e-3, freeze_below="head"), Phase(epochs=20, learning_rate=1e-4)),
     scratch=Phase(epochs=80, learning_rate=1e-3, schedule="cosine", warmup=2, patience=30),
     augment=Augment(rotate=180, shift=0.03, zoom=0.1, flip=True),
     batch=16,
