@@ -1,11 +1,11 @@
 """Liver masses in five categories on volumes in three contrast phases, which are the channels (Yasaka 2018, in 3-D).
 
 Yasaka's network sees one slice of each phase; here a small residual network sees the whole mass, for a few dozen
-patients teach his 1.4 million parameters nothing from random weights (--models liver_mass_cnn). Phases are brought onto
+patients taught his 1.4 million parameters little from random weights (--models liver_mass_cnn). Phases are brought onto
 the grid of the first by where they lie in the patient; breathing between them is not undone.
 
 Expect   on 100 phantoms in 5 folds: mean AUC .97 (95 % CI .94 to .98), 79 % in the right class; grey levels alone .82
-         and 52 %, the scanner .46; seven minutes on two cores
+         and 52 %, metadata .46; seven minutes on two cores
 
 Run      radzoo run liver_masses_phases
          radzoo run liver_masses_phases --data.index INDEX.csv --data.image plain arterial delayed
