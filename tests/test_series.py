@@ -9,6 +9,7 @@ import slices
 
 from radzoo.errors import BadInput
 from radzoo.images import volumes
+from radzoo.images.paths import Place
 from radzoo.images.volumes import series
 
 
@@ -169,6 +170,9 @@ def test_uneven_planes_are_interpolated_only_when_asked(tmp_path):
     found = series.read(names, uneven="resample")
     assert found.spacing_mm == pytest.approx((2, 1, 1))
     np.testing.assert_allclose(found.values[:, 2, 2], -24 + 20 * np.arange(7), atol=1)
+    np.testing.assert_allclose(found.position(Place("lps", (1, 2, 3))), (1, 2, 3))
+    with pytest.raises(BadInput, match="planes make no even grid came: give its place in mm"):
+        found.position(Place("voxel", (1, 2, 3)))
 
 
 def test_real_series(real_data):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +42,16 @@ class Candidates:
     places: list[str]
     scans: pd.DataFrame
     note: str
+
+    def digest(self) -> str:
+        """Equal for the same lesions, hit by the same rows, in the same scans."""
+        told = [
+            self.lesion.tolist(),
+            self.lesions.tolist(),
+            self.places,
+            self.scans[["path", "patient", "split"]].to_csv(),
+        ]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
 def read_candidates(table: pd.DataFrame, cells: pd.DataFrame, data: Data, file: Path) -> Candidates | None:
@@ -137,6 +149,12 @@ def _reference(data: Data, index: Path) -> pd.DataFrame:
     found["place"] = [None if nothing else place_of(next(places))[1] for nothing in empty]
     if data.lesion is not None:
         found["lesion"] = column(cells, data.lesion, "lesion", file).str.strip().to_numpy()
+        bad = ((found["lesion"] == "") | found.duplicated(["path", "lesion"], keep=False)).to_numpy() & ~empty
+        if bad.any():
+            raise BadInput(
+                f"{file.name}, row {cells.index[bad][0] + 2}: '{data.lesion}' is empty, or stands twice in one scan: "
+                "give each lesion one row and a name of its own"
+            )
     else:
         diameters = pd.to_numeric(column(cells, DIAMETER, "reference", file), errors="coerce").to_numpy()
         bad = ~(diameters > 0) & ~empty

@@ -82,7 +82,7 @@ def suspicions(run) -> list[tuple]:
 
 def lead(run) -> list[str]:
     """The sentences after the headline: how it was tested, what it found, elsewhere, and what blind baselines reach."""
-    found = run.best["test"].get("froc")
+    found = run.best["test"].get("froc") if run.best["test"]["claim"] else None
     return [*tried(run), *_found(run), *(sentences(found)[:1] if found else []), *elsewhere(run), *_blind(run)]
 
 

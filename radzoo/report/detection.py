@@ -27,16 +27,17 @@ def detection(run) -> dict | None:
     others = [
         {"label": f"{source['name']} ({entry['froc']['lesions']} lesions, {entry['froc']['scans']} scans)",
          "best": True, "froc": entry["froc"]}
-        for source, entry in elsewhere if "froc" in entry
+        for source, entry in elsewhere if "froc" in entry and entry["claim"]
     ]  # fmt: skip
     rates = [entry["rate"] for entry in told["sensitivity"]]
     return {
         "told": told,
-        "said": sentences(told),
+        "claim": run.best["test"]["claim"],
+        "said": sentences(told)[0 if run.best["test"]["claim"] else 1 :],
         "rows": [*rows, *others],
         "rates": [str(Fraction(rate)) for rate in rates],
         "per_slice": [f"{rate * told['scans'] / told['planes']:.2g}" for rate in rates],
-        "figure": inline(_froc(run.folder / "figures" / "froc.png", rows)),
+        "figure": inline(_froc(run.folder / "figures" / "froc.png", rows)) if run.best["test"]["claim"] else None,
         "unfound": [inline(file) for file in sorted((run.folder / "figures").glob("unfound_*.jpg"))],
     }
 

@@ -26,7 +26,7 @@ def table(metrics: dict) -> str:
             *(e if isinstance(e, str) else measured.of(e) for e in elsewhere),
         ))  # fmt: skip
     said = aligned(lines)
-    if "froc" in best["test"]:
+    if "froc" in best["test"] and best["test"]["claim"]:
         said += ["", *sentences(best["test"]["froc"]), ""]
     said.append("* chosen on validation" + (" - the images are synthetic" if metrics["synthetic"] else ""))
     if repeats > 1:

@@ -8,12 +8,11 @@ import numpy as np
 
 from radzoo.data import Index, Store
 from radzoo.data.candidates import counted
+from radzoo.data.series import THICK
 from radzoo.images import volumes
 from radzoo.images.paths import place_of
 from radzoo.metrics import evaluate_froc
 from radzoo.recipe import Recipe
-
-THICK = 2.5  # mm between planes, above which oblique planes are interpolation
 
 
 def with_scans(index: Index, store: Store, keys) -> Index:
@@ -28,7 +27,9 @@ def with_scans(index: Index, store: Store, keys) -> Index:
     if found is None:
         return index
     sizes = {int(scan): store.facts(key)["size"][0] for scan, key in zip(found.scan, keys, strict=True)}
-    planes = [sizes[i] if i in sizes else volumes.read(path).size[0] for i, path in enumerate(found.scans["path"])]
+    unseen = {path: volumes.read(path, uneven=store.spec.uneven).size[0]
+              for i, path in enumerate(found.scans["path"]) if i not in sizes}  # fmt: skip
+    planes = [sizes[i] if i in sizes else unseen[path] for i, path in enumerate(found.scans["path"])]
     return dataclasses.replace(index, candidates=dataclasses.replace(found, scans=found.scans.assign(planes=planes)))
 
 

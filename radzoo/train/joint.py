@@ -115,7 +115,9 @@ def _index(folder: Path, measured: dict) -> Index:
     table = read_csv(folder, "split.csv")
     labels = table.iloc[:, 5:].to_numpy("float32")
     table = table.iloc[:, :5].assign(row=table["row"].astype(int), fold=table["fold"].replace("", "0").astype(int))
-    return Index(table, labels, tuple(measured["classes"]), measured["task"], (), measured["synthetic"])
+    lesions = any("froc" in row["test"] for row in measured["rows"])
+    notes = ("Lesions per scan (FROC) are not counted for joined runs: see those of each run.",) if lesions else ()
+    return Index(table, labels, tuple(measured["classes"]), measured["task"], notes, measured["synthetic"])
 
 
 def _answers(folder: Path, measured: dict, index: Index, number: int) -> Answers:

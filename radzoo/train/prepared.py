@@ -108,8 +108,8 @@ def check_unchanged(folder: Path, recipe: Recipe, index: Index) -> None:
         )
     if read_json(folder, "environment.json").get("began_with") != began_with(recipe, index):
         raise BadInput(
-            f"the weights or the other columns of the index are not those that the run in {folder} began with: put "
-            "them back, or start a new run"
+            "the weights, the reference or the other columns of the index are not those that the run in "
+            f"{folder} began with: put them back, or start a new run"
         )
 
 
@@ -117,7 +117,8 @@ def began_with(recipe: Recipe, index: Index) -> dict:
     """Hashes of what a run depends on besides images and labels: weights, and metadata for their baseline."""
     found = {model: weights.find(recipe.weights, model) for model in recipe.models if recipe.weights}
     cells = index.metadata.to_csv(index=False).encode()
-    return {
+    lesions = {} if index.candidates is None else {"lesions": index.candidates.digest()}
+    return lesions | {
         "weights": {model: weights.file_hash(weights.resolve(manifest)[0]) for model, manifest in found.items()},
         "metadata": hashlib.sha256(cells).hexdigest(),
         "covariates": hashlib.sha256(index.covariates.to_csv(index=False).encode()).hexdigest(),

@@ -129,6 +129,9 @@ def _check_places(recipe: Recipe, demand) -> None:
     placed, patch = recipe.data.place is not None, recipe.patch
     demand(placed == (patch != "none"), f"patch={patch!r} came with data.place={recipe.data.place}: name both, or none")
     demand(patch == "none" or recipe.patch_mm, f"patch={patch!r} came without its size: pass --patch_mm, such as 50")
+    deep = [model for model in recipe.models if registry.describe(model).family != "multistream"]
+    mixed = patch == "planes" and recipe.streams == "none" and deep
+    demand(not mixed, f"patch='planes' came for {', '.join(deep)}, whose kernels would mix planes: pass --streams late")
     lesions = recipe.data.lesion or recipe.data.reference
     demand(placed or not lesions, "data.lesion or data.reference came without data.place: name the columns x y z")
     demand(recipe.unit == "image" or not lesions, f"--unit {recipe.unit} came with lesions: each candidate is a unit")

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 
+import numpy as np
 import pydicom
 
 from radzoo.errors import BadInput
@@ -38,13 +39,14 @@ def read(files: list[str], *, uneven: str = "refuse", threads: int | None = None
         raise BadInput(f"{placed.trouble()}: no even grid; uneven='resample' interpolates one")
     ordered = [planes[place] for place in placed.order]
     values, modality, steps = decoded(ordered, files, threads)
-    affine = placed.affine
+    affine, stored = placed.affine, None
     if placed.trouble():
         values, affine = straight(values, placed, ordered[0].spacing_mm)
+        stored = np.full((4, 4), np.nan)  # planes and columns of the file are none of this grid
         steps = (*steps, f"resampled, as {placed.trouble()}")
     if copies:
         steps = (f"{copies} copies left out", *steps)
-    return turned(Volume(values, affine, modality, steps))
+    return turned(Volume(values, affine, modality, steps, stored))
 
 
 def assembled(planes: list[Plane]) -> tuple[list[Plane], Stack, int]:

@@ -29,7 +29,7 @@ class Volume:
         modality: DICOM modality such as `"CT"`; None where the file does not say.
         applied: the steps from stored values to `values`, in order.
         stored: float64 `(4, 4)`: voxel `(i, j, k, 1)` of the file, before it was turned, to LPS; None where it is
-            `affine` with its axes reversed.
+            `affine` with its axes reversed, NaN where planes were resampled to a straight grid.
     Raises:
         BadInput: an array that is not 3-D, or axes without length, not finite or not at right angles.
     """
@@ -98,6 +98,10 @@ class Volume:
         x, y, z = place.position
         if place.frame == "voxel":
             stored = self.affine[:, [2, 1, 0, 3]] if self.stored is None else self.stored
+            if np.isnan(stored).any():
+                raise BadInput(
+                    "a voxel of a file whose planes make no even grid came: give its place in mm (lps)"
+                )
             return (stored @ (x, y, z, 1))[:3]
         return np.array((x, y, z) if place.frame == "lps" else (-x, -y, z), float)
 
