@@ -10,7 +10,7 @@ HERE = Path(__file__).parent.parent
 FLOORS = [
     {"errors"},
     {"atomic", "anisotropy"},
-    {"cards", "layers", "responses", "images", "metrics", "losses"},
+    {"cards", "layers", "responses", "images", "metrics", "losses", "tiles"},
     {"registry", "pooling"},
     {"models", "operations", "channels", "inflation", "streams", "recipe"},
     {"weights", "data"},
