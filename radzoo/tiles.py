@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from itertools import combinations, product
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from radzoo.errors import BadInput
@@ -126,7 +127,8 @@ def _batches(volume: np.ndarray, axes: list[_Axis], patch, batch: int) -> Iterat
 
 def _slab(volume: np.ndarray, axes: list[_Axis], start: int, depth: int) -> np.ndarray:
     """The planes of one row of windows with their mirrored borders."""
-    slab = volume[axes[0].places[start : start + depth]]
+    whole = len(axes[0].places) == axes[0].length
+    slab = volume[start : start + depth] if whole else volume[axes[0].places[start : start + depth]]
     for number in (1, 2):
         if len(axes[number].places) > axes[number].length:
             slab = slab.take(axes[number].places, axis=number)
@@ -145,7 +147,7 @@ def _predicted(predict, batches, mirrored: list[tuple], shape: tuple) -> Iterato
 
 
 def _mean(answers: list, mirrored: list[tuple], shape: tuple) -> np.ndarray:
-    answers = [np.asarray(each) for each in answers]
+    answers = [np.ascontiguousarray(each, "float32") for each in answers]
     if answers[0].shape != shape:
         raise BadInput(f"the network gave {answers[0].shape}, expected {shape}: name its patch, out and classes")
     mean = answers[0]
@@ -160,36 +162,40 @@ class _Planes:
     def __init__(self, axes: list[_Axis], out, result: np.ndarray, classes: int):
         self.axes, self.result, self.done = axes, result, 0
         self.sums = np.zeros((out[0], len(axes[1].sum), len(axes[2].sum), classes), "float32")
-        # Repeated for every class: NumPy is many times faster on equal shapes than over a short last axis.
-        self.weight, self.sum = (
-            np.repeat(np.outer(y, x).astype("float32")[..., None], classes, axis=-1)
-            for y, x in ((axes[1].weight, axes[2].weight), (axes[1].sum, axes[2].sum))
-        )
-        self.product = np.empty_like(self.weight)  # one plane: it stays in the processor's cache
+        # Repeated for every class: equal shapes are many times faster than a broadcast along a short last axis.
+        depth, height, width = (axis.weight for axis in axes)
+        weight = depth[:, None, None, None] * np.outer(height, width)[..., None]
+        self.weight = np.repeat(weight.astype("float32"), classes, axis=-1)
+        self.share = np.repeat(1 / np.outer(axes[1].sum, axes[2].sum).astype("float32")[..., None], classes, axis=-1)
+        self.plane = np.empty_like(self.share)
 
     def add(self, corner, window: np.ndarray) -> None:
         """Adds one output `(depth, h, w, classes)`; no later window may start before it."""
         z, y, x = corner
         self.release(z)
-        height, width = self.weight.shape[:2]
-        for plane, (values, weight) in enumerate(zip(window, self.axes[0].weight.astype("float32"), strict=True), z):
-            np.multiply(values, self.weight, out=self.product)
-            self.product *= weight
-            self.sums[plane % len(self.sums), y : y + height, x : x + width] += self.product
+        _, height, width, classes = window.shape
+        columns = slice(x * classes, (x + width) * classes)
+        for plane, (values, weight) in enumerate(zip(window, self.weight, strict=True), z):
+            sums = self.sums[plane % len(self.sums)].reshape(-1, self.sums.shape[2] * classes)
+            # sums += values * weight in one pass
+            cv2.accumulateProduct(values.reshape(height, -1), weight.reshape(height, -1), sums[y : y + height, columns])
 
     def release(self, until: int) -> None:
         """Writes the planes before `until` to the result: no window will reach them any more."""
         z, y, x = self.axes
+        inside = slice(y.before, y.before + y.length), slice(x.before, x.before + x.length)
         for plane in range(self.done, until):
-            values = self.sums[plane % len(self.sums)]
+            sums = self.sums[plane % len(self.sums)]
             if 0 <= plane - z.before < z.length:
-                if not np.isfinite(values.sum()):
+                if not np.isfinite(sums.sum()):
                     raise BadInput("the network gave values that are no numbers: look at the image and the weights")
-                share = values / self.sum / np.float32(z.sum[plane])
-                share = share[y.before : y.before + y.length, x.before : x.before + x.length]
-                labels = self.result.dtype == np.uint8
-                self.result[plane - z.before] = share.argmax(-1) if labels else share
-            values[...] = 0
+                if self.result.dtype == np.uint8:  # the likeliest is so before it is divided, too
+                    self.result[plane - z.before] = sums[inside].argmax(-1)
+                else:
+                    np.multiply(sums, self.share, out=self.plane)
+                    np.divide(self.plane[inside], np.float32(z.sum[plane]), out=self.plane[inside])
+                    self.result[plane - z.before] = self.plane[inside]
+            sums[...] = 0
         self.done = max(self.done, until)
 
 
