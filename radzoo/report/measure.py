@@ -64,9 +64,12 @@ def measure(metrics: dict) -> Measure:
     """
     if metrics["task"] != "regression":
         return Measure()
-    spread = words.chosen(metrics)["test"]["truth_sd"] or 1.0
-    decimals = int(np.clip(2 - math.floor(math.log10(spread)), 0, 6))
-    return Measure("mae", "MAE", "spearman", decimals)
+    return Measure("mae", "MAE", "spearman", decimals(words.chosen(metrics)["test"]["truth_sd"]))
+
+
+def decimals(spread: float | None) -> int:
+    """As many as three digits of a standard deviation have."""
+    return int(np.clip(2 - math.floor(math.log10(spread or 1.0)), 0, 6))
 
 
 def choice(row: dict) -> str:

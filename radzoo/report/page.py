@@ -9,7 +9,7 @@ import jinja2
 import numpy as np
 
 from radzoo.metrics import FEW, score_name
-from radzoo.report import answer, cases, curves, figures, limits, numbers_page, tables, words
+from radzoo.report import answer, cases, curves, figures, limits, made, numbers_page, tables, words
 from radzoo.report.detection import detection
 from radzoo.report.measure import choice
 from radzoo.report.reading import read, tested
@@ -67,8 +67,8 @@ def context(run, pictures, explained=None) -> dict:
         "learning": _learning(run),
         "detection": detection(run),
         "gallery": cases.gallery(run, test, pictures, explained),
-        "weights": _weights(run.environment["weights"]),
-        "recipe": json.dumps(_without_folders(run.recipe), indent=2, ensure_ascii=False),
+        "weights": made.weights(run.environment["weights"]),
+        "recipe": json.dumps(made.without_folders(run.recipe), indent=2, ensure_ascii=False),
     }
 
 
@@ -87,12 +87,6 @@ def _classes(run, test):
         "roc": _roc(run, test) if run.best["test"]["claim"] else None,
         "reliability": _reliability(run),
     }
-
-
-def _without_folders(recipe: dict) -> dict:
-    """The page is passed on: where the user keeps the files is not for its readers."""
-    data = {key: Path(v).name if key in ("index", "test_index") and v else v for key, v in recipe["data"].items()}
-    return recipe | {"data": data, "out": recipe["out"] and Path(recipe["out"]).name}
 
 
 def _rows(run):
@@ -115,20 +109,6 @@ def _axis(run):
     lows = [entry["auc"]["low"] for entry in shown]
     lows += [fold["auc"] for entry in shown for fold in entry.get("folds") or []]
     return min(0.4, np.floor(10 * min((low for low in lows if low is not None), default=0.4)) / 10)
-
-
-def _weights(entries):
-    """What was loaded, once per file: ways that loaded the same tensors share an entry and stand in its `ways`."""
-    merged = []
-    for entry in entries:
-        content = {key: value for key, value in entry.items() if key != "way"}
-        same = next((other for other in merged if other["content"] == content), None)
-        if same is None:
-            same = {"content": content, "ways": []}
-            merged.append(same)
-        purpose = [words.PURPOSE[entry["way"]]] if "way" in entry else []
-        same["ways"] += [name for name in purpose if name not in same["ways"]]
-    return [other["content"] | {"ways": other["ways"]} for other in merged]
 
 
 def _roc(run, test):

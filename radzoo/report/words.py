@@ -13,7 +13,7 @@ SHORT = {
 }  # fmt: skip
 ENSEMBLE = "ensemble"  # the model of a row that several models answered together
 MANY = {
-    "image": "images", "study": "studies", "patient": "patients",
+    "image": "images", "study": "studies", "patient": "patients", "case": "cases",
     "finding": "findings", "class": "classes", "cut": "cuts",
 }  # fmt: skip
 

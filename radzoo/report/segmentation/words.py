@@ -1,0 +1,73 @@
+"""What the page calls a row of results, and the sentences that compare rows."""
+
+from __future__ import annotations
+
+from radzoo.report import figures, words
+from radzoo.report.words import number, signed, span
+
+BASELINE = {"grey": "grey levels alone"}
+REFINED = {"crf": "CRF", "graph_cut": "graph cut", "largest": "largest component"}
+COLOUR = figures.COLOUR | {"grey": figures.COLOUR["grey levels"]}
+
+
+def way(row, sentence: bool = False) -> str:
+    """How a row is called in a table, or within a sentence."""
+    if not row["model"]:
+        said = BASELINE.get(row["way"], row["way"])
+    else:
+        said = words.way(row, sentence)
+    if not row["refined"]:
+        return said
+    return f"{said} {'with' if sentence else '+'} {REFINED.get(row['refined'], row['refined'].replace('_', ' '))}"
+
+
+def colour(row) -> str:
+    """The colour of a way."""
+    return COLOUR.get(row["way"], COLOUR["majority"])
+
+
+def key(row, several: bool) -> str:
+    """How `differences` of `metrics.json` call a row: `finetune`, `finetune crf`, of several models `unet finetune`."""
+    parts = [row["model"] if several else "", row["way"], row["refined"]]
+    return " ".join(part for part in parts if part)
+
+
+def difference(run, one, two) -> dict | None:
+    """The stored difference of two rows, turned so that it reads `one` minus `two`; None where there is none."""
+    ends = [_names(run, one), _names(run, two)]
+    for found in run.metrics["differences"]:
+        first, _, second = found["name"].partition(" against ")
+        dice = found["dice"]
+        if first in ends[0] and second in ends[1]:
+            return dice
+        if first in ends[1] and second in ends[0]:
+            turned = {"value": dice["value"], "low": dice["high"], "high": dice["low"]}
+            return dice | {name: None if value is None else -value for name, value in turned.items()}
+    return None
+
+
+def _names(run, row) -> set[str]:
+    return {key(row, True), key(row, run.several)}
+
+
+def titled(run, name: str) -> str:
+    """A name of `differences` for the reader."""
+    for row in run.rows:
+        if name in _names(run, row):
+            return way(row, sentence=True)
+    return name
+
+
+def told(measured) -> str:
+    """`0.87 (0.85 to 0.89)`."""
+    return f"{number(measured['value'])} ({span(measured)})"
+
+
+def length(value, unit: str) -> str:
+    """A distance with its unit: `1.4 mm`, `3.2 px`."""
+    return words.NOTHING if value is None else f"{value:.1f}\N{NO-BREAK SPACE}{unit}"
+
+
+def gap(measured) -> str:
+    """A difference with its interval, `+0.04 (+0.02 to +0.06)`."""
+    return f"{signed(measured['value'])} ({signed(measured['low'])} to {signed(measured['high'])})"
