@@ -8,6 +8,9 @@
     hand, mammogram, mammography_lesions, brain_mr, lung_texture, liver_ct, liver_mr      one file per other kind
     hippocampus, lung_ct, lung_nodules, liver_phases      volumes
     lung_block, nodules, lung_candidates      a block of chest CT, what grows in it, what a detector calls
+    membranes, nuclei, chest_organs       images with masks: sections, fields of nuclei, radiographs
+    hippocampus_masks, liver_lesions, prostate_mr, ms_lesions      volumes with masks
+    masked     PNG and NIfTI files
     solid      shapes and random fields in 3-D
     texture    shapes and random fields that these share
     header, plain, files       DICOM files and the index
@@ -44,12 +47,14 @@ class Kind:
         image: columns of the images; several are taken together, such as contrast phases.
         label: columns that a recipe learns unless it names other ones.
         index: the file that lists the images, or holds them.
+        classes: of a kind whose label is a mask, what its values 1, 2, … are.
     """
 
     module: str
     label: tuple[str, ...]
     image: tuple[str, ...] = ("file",)
     index: str = "index.csv"
+    classes: tuple[str, ...] = ()
 
 
 KINDS = {
@@ -67,6 +72,13 @@ KINDS = {
     "lung_ct": Kind("lung_ct", ("label",), ("series",), "candidates.csv"),
     "lung_nodules": Kind("lung_nodules", ("malignant",), ("series",), "nodules.csv"),
     "liver_phases": Kind("liver_phases", ("category",), ("plain", "arterial", "delayed")),
+    "membranes": Kind("membranes", ("mask",), ("image",), classes=("cell",)),
+    "nuclei": Kind("nuclei", ("mask",), ("image",), classes=("nucleus",)),
+    "chest_organs": Kind("chest_organs", ("mask",), ("image",), classes=("left_lung", "right_lung", "heart")),
+    "hippocampus_masks": Kind("hippocampus_masks", ("mask",), ("image",), classes=("anterior", "posterior")),
+    "liver_lesions": Kind("liver_lesions", ("mask",), ("image",), classes=("liver", "lesion")),
+    "prostate_mr": Kind("prostate_mr", ("mask",), ("image",), classes=("prostate",)),
+    "ms_lesions": Kind("ms_lesions", ("mask",), ("image", "t1"), classes=("lesion",)),
 }
 
 # What `phantom:NAME` gives. The patients of the second set have no consolidation: it trains what the demo transfers.

@@ -63,25 +63,32 @@ def _complete(folder: Path, index: str, wanted: dict) -> bool:
 
 
 def fill(folder: Path, patient, *, patients: int, seed: int, size: int) -> None:
-    """Writes the images of a kind as DICOM files, and `index.csv`, one row per image (or set of phases).
+    """Writes the images of a kind, and `index.csv`, one row per image (or set of phases, or image and mask).
 
     Args:
-        patient: `(generator, size)` to an iterator of rows, each a pair: `{column: Picture}`, which become files, and
-            `{column: number or word}`. Every patient has a generator of its own.
+        patient: `(generator, size)` to an iterator of rows, each a pair: `{column: Picture}` (or what else has `suffix`
+            and `save`), which become files, those of the column `mask` in a folder of their own; and `{column: number
+            or word}`. Every patient has a generator of its own.
     """
-    (folder / "images").mkdir()
     rows = []
     for number in progress(patients):
         for image, (pictures, cells) in enumerate(patient(np.random.default_rng([seed, number]), size), 1):
             names = {}
             for column, picture in pictures.items():
-                names[column] = f"images/{number:04d}-{image}{'' if column == 'file' else f'-{column}'}.dcm"
+                names[column] = name(column, number, image) + picture.suffix
+                (folder / names[column]).parent.mkdir(exist_ok=True)
                 picture.save(folder / names[column], patient=number, image=(image, column), seed=seed)
             rows.append({**names, "patient_id": f"phantom-{number:04d}", **cells, "synthetic": 1})
     with open(folder / "index.csv", "w", newline="", encoding="utf-8") as opened:
         table = csv.DictWriter(opened, list(rows[0]), lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
+
+
+def name(column: str, number: int, image: int) -> str:
+    """Of a patient's file, without its suffix."""
+    part = "" if column in ("file", "image", "mask") else f"-{column}"
+    return f"{'masks' if column == 'mask' else 'images'}/{number:04d}-{image}{part}"
 
 
 def progress(patients: int):

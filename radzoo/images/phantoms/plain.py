@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -29,6 +30,7 @@ class Picture:
         tags: further attributes of the header, keyword by keyword.
     """
 
+    suffix: ClassVar[str] = ".dcm"
     values: np.ndarray
     modality: str
     part: str

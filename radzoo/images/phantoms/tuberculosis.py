@@ -26,6 +26,8 @@ PREVALENCE = 0.5
 class Radiograph:
     """A radiograph with the header of its scanner, before it is a file."""
 
+    suffix = ".dcm"
+
     def __init__(self, values: np.ndarray, scanner):
         self.values, self.scanner = values, scanner
 
