@@ -99,9 +99,7 @@ class Volume:
         if place.frame == "voxel":
             stored = self.affine[:, [2, 1, 0, 3]] if self.stored is None else self.stored
             if np.isnan(stored).any():
-                raise BadInput(
-                    "a voxel of a file whose planes make no even grid came: give its place in mm (lps)"
-                )
+                raise BadInput("a voxel of a file whose planes make no even grid came: give its place in mm (lps)")
             return (stored @ (x, y, z, 1))[:3]
         return np.array((x, y, z) if place.frame == "lps" else (-x, -y, z), float)
 
