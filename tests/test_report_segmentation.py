@@ -1,172 +1,363 @@
 """The page of a segmentation run, from fabricated run folders."""
 
-import dataclasses
 import json
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.ndimage import gaussian_filter
+from outlines import fabricate, interval, pictures
 from scipy.spatial.distance import cdist
 from test_report import Page, change
-from test_report import undrawn as undrawn  # a fixture
 
 from radzoo.errors import BadInput
-from radzoo.recipe import Data, Recipe
-from radzoo.report import segmentation
-from radzoo.report.segmentation import contours, dots, looking, reading, saying, where
-
-NETWORK = "unet_same"
-WAYS = {"finetune": 0.6, "scratch": 1.4, "grey": 3.0}  # how far an outline is from the truth
-SPACING = {3: (1.2, 1.0, 1.0), 2: (1.0, 1.0)}
+from radzoo.report import agreement, curves, figures, segmentation
+from radzoo.report.segmentation import cases, contours, dots, limits, looking, page, reading, saying, volumes, where
+from radzoo.report.words import number
 
 
-def phantom(row, rank=3, classes=2):
-    """`(image, truth)`: an ellipsoid that is cut into classes along y, on noise."""
-    rng = np.random.default_rng(row)
-    size = (24, 34, 28)[-rank:]
-    place = np.moveaxis(np.indices(size), 0, -1) - np.array(size) / 2 - rng.uniform(-2, 2, rank)
-    radius = np.array([6.0, 11.0, 6.0])[-rank:] + rng.uniform(-1.5, 1.5, rank)
-    inside = ((place / radius) ** 2).sum(-1) < 1
-    along = place[..., -2] / radius[-2]
-    truth = np.where(inside, np.digitize(along, np.linspace(-1, 1, classes + 1)[1:-1]) + 1, 0).astype("uint8")
-    image = 0.35 + 0.25 * inside + gaussian_filter(rng.normal(0, 0.4, size), 1)
-    return image.clip(0, 1).astype("float32"), truth
+def minus(text):
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
-def outlined(row, truth, away):
-    """A prediction: the truth, seen through a smooth distortion of about `away` voxels, and cut a little lower."""
-    rng = np.random.default_rng([row, int(10 * away)])
-    shift = [gaussian_filter(rng.normal(0, 1, truth.shape), 4) for _ in truth.shape]
-    shift = [away * each / each.std() for each in shift]
-    shift[0] = shift[0] + away / 3
-    where_ = [np.clip(np.round(i + s), 0, n - 1).astype(int)
-              for i, s, n in zip(np.indices(truth.shape), shift, truth.shape, strict=True)]  # fmt: skip
-    return truth[tuple(where_)]
+@pytest.fixture(scope="module")
+def solid(tmp_path_factory):
+    """`(folder, metrics.json, the rows that were asked for, HTML)` of a cross-validated run on volumes."""
+    folder, asked = tmp_path_factory.mktemp("run") / "solid", []
+    summary = fabricate(folder)
+
+    def asking(row):
+        asked.append(row)
+        return pictures()(row)
+
+    return folder, summary, asked, segmentation.write(folder, asking).read_text()
 
 
-def predicted(row, truth, way):
-    found = outlined(row, truth, WAYS[way] * (1 + 2 * (row % 7 == 6)))
-    return np.where(found == 2, 0, found) if row == 13 and way == "finetune" else found  # missed once
+@pytest.fixture(scope="module")
+def flat(tmp_path_factory):
+    """A run folder with one class, one split and pixels; no page yet."""
+    folder = tmp_path_factory.mktemp("run") / "flat"
+    fabricate(folder, rank=2, patients=40, folds=0, classes=("lungs",))
+    return folder
 
 
-def measured(truth, said, label, rank):
-    """A line of cases.csv; distances are between all voxels of both regions' rims."""
-    one, two, voxel = truth == label, said == label, np.prod(SPACING[rank]) / 1000
-    line = {"truth_ml": one.sum() * voxel, "predicted_ml": two.sum() * voxel} if rank == 3 else {}
-    line["status"] = {(1, 1): "measured", (1, 0): "missed", (0, 1): "invented", (0, 0): "both_empty"}[
-        int(one.any()), int(two.any())
-    ]
-    both = (one & two).sum()
-    if one.any() or two.any():
-        line |= {"dice": 2 * both / (one.sum() + two.sum()), "iou": both / (one | two).sum()}
-    if line["status"] == "measured":
-        far = cdist(np.argwhere(one) * SPACING[rank], np.argwhere(two) * SPACING[rank])
-        ends = np.concatenate([far.min(0), far.min(1)])
-        line |= {"hd95": np.quantile(ends, 0.95), "asd": ends.mean()}
-    if rank == 3:
-        line["error_ml"] = line["predicted_ml"] - line["truth_ml"]
-    return line
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Figures are made but not drawn, for tests that read the words."""
+    for module in (agreement, curves, dots):
+        monkeypatch.setattr(module, "png", lambda figure, path: figures.save(path, b"") or path)
 
 
-def interval(values):
-    values = np.asarray(values, float)
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return {"value": None, "low": None, "high": None}
-    half = 2 * values.std() / np.sqrt(len(values))
-    return {"value": values.mean(), "low": values.mean() - half, "high": values.mean() + half}
+# ---- where the errors lie
 
 
-def fabricate(folder, *, rank=3, patients=30, folds=5, ways=tuple(WAYS), classes=("anterior", "posterior"), **changes):
-    """A run folder as the run of a segmentation writes it; returns the content of metrics.json."""
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = np.arange(patients)
-    fold = rows % (folds or 5) + 1
-    split = np.select([fold <= 2, fold == 3], ["test", "validation"], "train")
-    table = pd.DataFrame({"row": rows, "patient": [f"secret-{row}" for row in rows], "fold": fold if folds else ""})
-    table["split"] = "train" if folds else split
-    table.to_csv(folder / "split.csv", index=False)
-    tested = rows if folds else rows[split == "test"]
-    lines = []
-    for row in tested:
-        truth = phantom(row, rank, len(classes))[1]
-        for way in ways:
-            said = predicted(row, truth, way)
-            for label, name in enumerate(classes, 1):
-                lines.append({
-                    "row": row, "fold": fold[row] if folds else "", "model": _model(way), "way": way, "refined": "",
-                    "class": name, **measured(truth, said, label, rank),
-                })  # fmt: skip
-    columns = [
-        *("row", "fold", "model", "way", "refined", "class", "dice", "iou", "voe", "rvd", "truth_ml", "predicted_ml"),
-        *("error_ml", "asd", "rmsd", "msd", "hd95", "status"),
-    ]
-    cases = pd.DataFrame(lines).reindex(columns=columns)
-    cases.to_csv(folder / "cases.csv", index=False)
-    results = [
-        {"model": _model(way), "way": way, "refined": "", "detail": "", "choice": 0.9 - 0.1 * i,
-         "validation": None, "test": _evaluated(cases[cases["way"] == way], classes, len(tested))}
-        for i, way in enumerate(ways)
+def test_steps_from_the_true_border():
+    """One line of pixels, counted by hand; a pixel is 2 square millimetres."""
+    truth = np.array([[0, 0, 0, 1, 1, 1, 1, 0, 2, 0, 255, 0]])
+    said = np.array([[0, 0, 0, 2, 0, 1, 1, 1, 1, 1, 1, 0]])
+    found = where.tally(truth, said, 2, 2.0)[0]
+    assert (found["truth"], found["right"]) == (8, 4)
+    assert found["too_much"] == {"one": 2, "two": 2, "more": 2, "other": 2}  # the eleventh is not counted
+    assert found["too_little"] == {"one": 2, "two": 2, "more": 0, "other": 2}
+
+
+@pytest.mark.parametrize("shape", [(13, 11), (7, 9, 8)])
+def test_steps_against_distances(shape):
+    """The same by the city-block distance of every wrong voxel to the other side of the border."""
+    rng = np.random.default_rng(0)
+    truth, said = (np.digitize(rng.random(shape), [0.7, 0.85]) for _ in range(2))
+    truth[rng.random(shape) < 0.1] = where.IGNORED
+    for label, found in enumerate(where.tally(truth, said, 2, 1.0), 1):
+        is_, counted = truth == label, truth != where.IGNORED
+        for side, wrong, beyond in (
+            ("too_much", (said == label) & ~is_ & counted, is_),
+            ("too_little", is_ & (said != label), ~is_ & counted),
+        ):
+            steps = cdist(np.argwhere(wrong), np.argwhere(beyond), "cityblock").min(1)
+            counts = {"one": (steps == 1).sum(), "two": (steps == 2).sum(), "more": (steps > 2).sum()}
+            assert {name: found[side][name] for name in counts} == counts and min(counts["one"], len(steps)) > 0
+
+
+def test_thirds_along_z():
+    truth, said = np.zeros((10, 1, 1), int), np.zeros((10, 1, 1), int)
+    truth[2:8], said[1:6], said[8] = 1, 1, 1
+    found = where.shares(where.pooled([where.tally(truth, said, 1, 1.0)] * 3)[0])
+    assert found["parts"] == [1, 1, 0] and found["beyond"] == pytest.approx(2 / 4)
+    assert (found["too_much"], found["too_little"]) == (pytest.approx(2 / 6), pytest.approx(2 / 6))
+
+
+def test_a_class_that_is_nowhere():
+    nothing = np.zeros((4, 4, 4), int)
+    found = where.shares(where.pooled([where.tally(nothing, nothing, 1, 1.0)])[0])
+    assert set(found.values()) == {None}
+    found = where.tally(nothing, nothing + 1, 1, 1.0)[0]
+    assert found["too_much"]["more"] == 64 and found["parts"] is None  # invented: far from any border
+
+
+def test_flat_images_have_no_thirds():
+    square = np.eye(6, dtype=int)
+    assert where.shares(where.pooled([where.tally(square, square, 1, 1.0)])[0])["parts"] is None
+
+
+# ---- contours
+
+
+def test_planes_with_most_errors_head_above(tmp_path):
+    truth = np.zeros((20, 40, 40), "uint8")
+    truth[3:11, 10:30, 10:30] = 1
+    said = truth.copy()
+    said[9, 12:28, 12:28] = 0  # near the head
+    said[:, 11, :] = 0
+    said[:, :, 27] = 0
+    found = contours.draw(tmp_path, 7, np.full(truth.shape, 0.5), truth, said, (3.0, 1.0, 1.0))
+    assert [one["plane"] for one in found] == [
+        "axial, plane 10 of 20", "coronal, plane 12 of 40", "sagittal, plane 28 of 40",
     ]  # fmt: skip
-    summary = {
-        "task": "segmentation", "classes": list(classes), "synthetic": True, "notes": ["One scanner made all images."],
-        "unit": "mm" if rank == 3 else "px", "patients": patients, "cases": patients, "folds": folds, "best": 0,
-        "rows": results, "ceiling": None, "differences": [_pair(cases, ways[0], way) for way in ways[1:]],
-        "final": {} if folds else None,
-    } | changes  # fmt: skip
-    (folder / "metrics.json").write_text(json.dumps(summary, allow_nan=False))
-    _history(folder, folds)
-    recipe = Recipe(models=(NETWORK,), data=Data(index="/home/somebody/index.csv"), bootstrap=100)
-    recipe = {"name": "hippocampus"} | dataclasses.asdict(recipe) | {"task": "segmentation"}
-    (folder / "recipe.json").write_text(json.dumps(recipe))
-    environment = {
-        "command": "radzoo run hippocampus", "versions": {"python": "3.11.9", "radzoo": "0.1.0"}, "seed": 0,
-        "commit": "1a2b3c4", "device": "CPU, 2 cores", "backend": "tensorflow", "minutes": 2.4, "resumed": 0,
-        "xla": {"on": False, "why": "no GPU: on a CPU XLA never pays"}, "weights": [],
+    axial, coronal, sagittal = (cv2.imread(str(tmp_path / one["file"])).astype(int) for one in found)
+    assert axial.shape[0] == axial.shape[1]
+    # 8 planes and 8 more on each side, to the edge of the volume: 19 planes, each 3 times as high as a voxel is wide.
+    assert coronal.shape[0] / coronal.shape[1] == pytest.approx(3 * 19 / 40, abs=0.02)
+    rows = np.flatnonzero((np.ptp(sagittal, axis=2) > 20).any(1)) / len(sagittal)
+    assert rows[0] == pytest.approx(8 / 19, abs=0.02) and rows[-1] == pytest.approx(16 / 19, abs=0.02)
+
+
+def test_a_perfect_case_and_an_empty_one(tmp_path):
+    truth = np.zeros((6, 6, 6), "uint8")
+    said = [one["plane"] for one in contours.draw(tmp_path, 0, truth * 1.0, truth, truth, (1, 1, 1))]
+    assert all("there is nothing" in one for one in said)
+    truth[4, 1:5, 1:5] = 1
+    assert (
+        "axial, plane 5 of 6 (nothing is wrong"
+        in contours.draw(tmp_path, 0, truth * 1.0, truth, truth, (1, 1, 1))[0]["plane"]
+    )
+
+
+def test_a_large_image_is_drawn_smaller(tmp_path):
+    truth = np.zeros((1600, 800), "uint8")
+    truth[200:1200, 200:600] = 1
+    contours.draw(tmp_path, 3, np.zeros((1600, 800, 3)), truth, truth, (1, 1))
+    assert cv2.imread(str(tmp_path / "case_3.png")).shape == (768, 384, 3)
+
+
+# ---- the page
+
+
+def test_each_case_is_asked_for_once(solid):
+    folder, summary, asked, html = solid
+    assert asked == list(range(summary["cases"]))
+    again = reading.read(folder)
+    shown = cases.gallery(again, looking.look(again, None))
+    assert [case["title"] for case in shown] == ["Best case", "Median case", "Worst case"]
+    assert all(picture["uri"] in html for case in shown for picture in case["pictures"])
+
+
+def test_nothing_private_and_nothing_missing(solid):
+    html = solid[3]
+    assert "secret" not in html and "/home" not in html and "http://" not in html.replace("http://www.w3.org", "")
+    assert not [tag for tag, attributes in Page(html).tags if tag in ("script", "link")]
+    sources = [attributes["src"] for tag, attributes in Page(html).tags if tag == "img"]
+    assert len(sources) == 9 + 4 and all(source.startswith("data:image/png;base64,") for source in sources)
+
+
+def test_first_paragraph(solid):
+    _, summary, _, html = solid
+    header, test = Page(html).header, summary["rows"][0]["test"]
+    for name in summary["classes"]:
+        dice = test["per_class"][name]["dice"]
+        assert f"{number(dice['value'])} (" in header and f"{number(dice['low'])} to {number(dice['high'])}" in header
+    assert "cross-validated on 14 patients" in header and "missed a class altogether once" in header
+    grey = summary["rows"][2]["test"]["dice"]["value"]
+    assert f"grey levels alone with {number(grey)}" in header and "here the transfer helped" in header
+    assert "synthetic" in Page(html).text
+
+
+def test_cases_are_ranked(solid):
+    folder, _, _, html = solid
+    table = pd.read_csv(folder / "cases.csv").query("way == 'finetune'")
+    mean = table.groupby("row")["dice"].mean().sort_values()
+    text = Page(html).text
+    for title, place in (("Best", -1), ("Median", (len(mean) - 1) // 2), ("Worst", 0)):
+        assert f"{title} case Dice {number(mean.iloc[place])} · index row {mean.index[place]}" in text
+    assert mean.index[0] == 13 and text.index("missed \N{MINUS SIGN}") > text.index("Case by case index"[:12])
+    lines = cases.table(reading.read(folder))
+    assert [line["row"] for line in lines["first"] + lines["rest"]][:5] == list(mean.index[:5])
+    assert lines["first"][0]["cells"][1][0] == "missed"
+
+
+def test_volumes_agree_with_the_table(solid, undrawn):
+    folder = solid[0]
+    table = pd.read_csv(folder / "cases.csv").query("way == 'finetune' and `class` == 'posterior'")
+    error = table["predicted_ml"] - table["truth_ml"]
+    found = volumes.compare(reading.read(folder))[1]
+    assert found["bias"] == minus(f"{error.mean():+.3f}") and found["cases"] == 14
+    assert found["low"] == minus(f"{error.mean() - 1.96 * error.std(ddof=1):+.3f}")
+
+
+def test_figure_has_every_case(monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(dots, "png", lambda figure, path: drawn.update(figure=figure) or path)
+    dice = np.r_[np.full(40, 0.9), np.linspace(0.2, 0.8, 20), 0.0]
+    columns = [{"class": "a", "way": "w", "colour": "#000", "dice": dice, "failed": dice == 0}] * 2
+    dots.draw(None, columns)
+    lines = [line for line in drawn["figure"].axes[0].lines if line.get_marker() == "o"]
+    seen = np.concatenate([line.get_ydata() for line in lines])
+    assert np.array_equal(np.sort(seen), np.sort(np.tile(dice, 2)))
+    first = np.concatenate([line.get_xdata() for line in lines[:2]])
+    assert np.abs(first).max() <= dots.WIDTH / 2 and len(set(first[:40])) == 40
+
+
+def test_one_split_of_flat_images(flat, undrawn):
+    html = segmentation.write(flat, pictures(2, 1)).read_text()
+    said = Page(html)
+    assert "outlines lungs with a Dice of" in said.header and "in 16 patients." in said.header
+    assert " px " in said.text and "Volumes" not in said.text and "third" not in said.text
+    assert len(list((flat / "figures").glob("case_*"))) == 3
+
+
+def test_too_few_claim_nothing(tmp_path, undrawn):
+    summary = fabricate(tmp_path, patients=6, folds=3)
+    html = Page(segmentation.write(tmp_path, pictures()).read_text())
+    assert html.header.count("too few for a claim") == 1 and "Where the errors lie" not in html.text
+    values = [entry["dice"]["value"] for entry in summary["rows"][0]["test"]["per_class"].values()]
+    assert not any(number(value) in html.header for value in values)
+    assert "6 patients" in segmentation.table(summary) and "HD95" in segmentation.table(summary)
+
+
+# ---- sentences
+
+
+def run_of(folder, **changes):
+    change(folder, "metrics.json", **changes)
+    return reading.read(folder)
+
+
+@pytest.fixture
+def changed(solid, tmp_path):
+    """The run on volumes, in a folder of its own, with changed metrics."""
+    for path in solid[0].iterdir():
+        if path.is_file():
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+
+    def change_(edit):
+        summary = json.loads((solid[0] / "metrics.json").read_text())
+        edit(summary)
+        return run_of(tmp_path, **summary)
+
+    return change_
+
+
+def test_a_baseline_that_does_as_well_is_an_alarm(changed):
+    assert saying.blind(changed(lambda summary: None)) == []
+
+    def level(summary):
+        summary["differences"][1]["dice"] = {"value": 0.01, "low": -0.02, "high": 0.04, "p": 0.5}
+
+    run = changed(level)
+    assert saying.alarms(run)[0].startswith("Against the baseline (grey levels alone, Dice ")
+    assert not any("below" in sentence for sentence in saying.lead(run))
+
+    def untold(summary):
+        summary["differences"] = []
+
+    assert saying.blind(changed(untold)) == []  # the intervals lie apart
+
+
+def test_failures_are_an_alarm_when_they_are_many(changed):
+    def lose(summary):
+        entry = summary["rows"][0]["test"]["per_class"]["posterior"]
+        entry |= {"measured": 15, "missed": 3, "invented": 1, "both_empty": 11}
+
+    said = saying.alarms(changed(lose))
+    assert said == [
+        "In 3 of 18 cases where it is there, posterior was missed.",
+        "In 1 of 12 cases where there is none, posterior was found.",
+    ]
+
+
+def test_differences_are_turned(changed):
+    def turn(summary):
+        summary["differences"][0] = {
+            "name": "scratch against finetune", "dice": {"value": 0.05, "low": 0.02, "high": 0.08, "p": 0.01},
+        }  # fmt: skip
+
+    assert "\N{MINUS SIGN}0.05 (\N{MINUS SIGN}0.08 to \N{MINUS SIGN}0.02)" in saying.against_scratch(changed(turn))
+    assert "here the transfer did harm" in saying.against_scratch(changed(turn))
+
+
+def test_refinement_has_a_row_of_its_own(changed):
+    def refine(summary):
+        row = json.loads(json.dumps(summary["rows"][0])) | {"refined": "crf"}
+        summary["rows"].insert(0, row)
+        summary["differences"].append(
+            {"name": "finetune crf against finetune", "dice": {"value": 0.0, "low": -0.01, "high": 0.01, "p": 0.9}}
+        )
+
+    run = changed(refine)
+    assert saying.headline(run).startswith("Fine-tuned unet_same with CRF outlines")
+    assert any("refinement changed the mean Dice by +0.00" in one for one in saying.cautions(run))
+    assert "fine-tuned + CRF" in segmentation.table(run.metrics)
+    shown = page._difference(run, run.metrics["differences"][-1])
+    assert (shown["a"], shown["b"]) == ("fine-tuned unet_same with CRF", "fine-tuned unet_same")
+
+
+def test_two_readers_are_the_ceiling(changed):
+    def read_twice(value):
+        return lambda summary: summary.update(ceiling={"dice": interval([value, value]), "cases": 12})
+
+    near, far = changed(read_twice(0.5)), changed(read_twice(0.99))
+    assert any("not told apart" in one for one in saying.lead(near))
+    assert any("stays below" in one for one in saying.lead(far))
+    assert "on 12 cases" in limits.left_out(near)[0]["text"]
+
+
+def test_many_classes_are_told_as_their_mean(changed):
+    def more(summary):
+        entry = summary["rows"][0]["test"]
+        summary["classes"] = ["a", "b", "c", "d"]
+        entry["per_class"] = dict.fromkeys(summary["classes"], entry["per_class"]["anterior"])
+        entry["per_class"]["c"] = entry["per_class"]["a"] | {"dice": interval([0.2, 0.3])}
+
+    assert "4 classes with a mean Dice of" in (said := saying.headline(changed(more)))
+    assert "c is outlined worst, with 0.25" in said
+
+
+def test_special_measures_keep_their_digits(changed):
+    def membranes(summary):
+        summary["rows"][0]["test"]["special"] = {"warping": {"value": 0.000353, "low": 0.0003, "high": 0.0004}}
+
+    assert page._special(changed(membranes)) == {
+        "names": ["warping error"], "rows": [("fine-tuned", ["0.000353 (0.0003 to 0.0004)"])],
     }  # fmt: skip
-    (folder / "environment.json").write_text(json.dumps(environment))
-    return summary
 
 
-def _model(way):
-    return "" if way == "grey" else NETWORK
+# ---- bad input
 
 
-def _evaluated(cases, classes, tested):
-    per_class = {}
-    for name in classes:
-        own = cases[cases["class"] == name]
-        counts = own["status"].value_counts()
-        entry = {key: interval(own[key]) for key in ("dice", "iou", "hd95", "asd")}
-        entry["error_ml"] = interval(own["error_ml"]) if own["error_ml"].notna().any() else None
-        states = ("measured", "both_empty", "missed", "invented")
-        entry |= {"median_dice": own["dice"].median()} | {state: int(counts.get(state, 0)) for state in states}
-        per_class[name] = entry
-    mean = interval(cases.groupby("row")["dice"].mean())
-    return {"cases": tested, "patients": tested, "claim": tested >= 10, "dice": mean, "per_class": per_class,
-            "special": {}}  # fmt: skip
+def test_a_case_of_different_shapes(flat, tmp_path):
+    for path in flat.glob("*.*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+
+    def wrong(row):
+        image, truth, said, spacing = pictures(2, 1)(row)
+        return image, truth, said[1:], spacing
+
+    with pytest.raises(BadInput, match=r"index row 0: .* expected one shape"):
+        segmentation.write(tmp_path, wrong)
+    assert not (tmp_path / "figures" / looking.SEEN).exists()
 
 
-def _pair(cases, one, two):
-    mean = cases.groupby(["way", "row"])["dice"].mean()
-    return {"name": f"{one} against {two}", "dice": interval(mean[one] - mean[two]) | {"p": 0.0001}}
+def test_a_missing_file(tmp_path):
+    with pytest.raises(BadInput, match=r"lacks recipe.json.*cases.csv"):
+        segmentation.write(tmp_path)
 
 
-def _history(folder, folds):
-    lines = []
-    for way in ("finetune", "scratch"):
-        for fold in [*range(1, folds + 1), *(["final"] if way == "finetune" else [])] if folds else [""]:
-            for epoch in range(1, 13):
-                fall = np.exp(-epoch / 4)
-                lines.append([fold, NETWORK, way, 1, epoch, 0.1 + 0.6 * fall, 0.15 + 0.5 * fall, 0.9 - 0.8 * fall])
-    columns = ["fold", "model", "way", "phase", "epoch", "loss", "val_loss", "val_score"]
-    pd.DataFrame(lines, columns=columns).to_csv(folder / "history.csv", index=False)
-
-
-def pictures(rank=3, classes=2, way="finetune"):
-    def of(row):
-        image, truth = phantom(row, rank, classes)
-        return image, truth, predicted(row, truth, way), SPACING[rank]
-
-    return of
+def test_burnt_in_text_is_not_shown(changed, tmp_path):
+    run = changed(lambda summary: None)
+    shown = looking.chosen(run)
+    pd.DataFrame({"row": range(14), "burnt_in": ["text" if row == 13 else "" for row in range(14)]}).to_csv(
+        tmp_path / "images.csv", index=False
+    )
+    hidden = looking.chosen(reading.read(tmp_path))
+    assert shown["Worst case"] == 13 and 13 not in hidden.values() and len(hidden) == 3
+    change(tmp_path, "recipe.json", burnt_in=True)
+    assert looking.chosen(reading.read(tmp_path)) == shown

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from radzoo.report import figures
+from radzoo.report.measure import decimals
 from radzoo.report.segmentation.reading import cases_of, overlap
 from radzoo.report.segmentation.words import length
 from radzoo.report.words import number
@@ -36,20 +39,24 @@ def table(run) -> dict:
     lines, ranked = cases_of(run, run.best), overlap(cases_of(run, run.best))
     by_row = dict(list(lines.groupby("row")))
     empty = [row for row in by_row if row not in ranked.index]
-    rows = [_line(run, row, by_row[row], ranked.get(row)) for row in [*ranked.index, *empty]]
+    spread = lines.groupby("class")["truth_ml"].std().fillna(0)
+    places = {name: decimals(spread[name]) for name in run.classes}
+    rows = [_line(run, row, by_row[row], ranked.get(row), places) for row in [*ranked.index, *empty]]
     return {"first": rows[:FIRST], "rest": rows[FIRST:]}
 
 
-def _line(run, row, lines, dice) -> dict:
+def _line(run, row, lines, dice, places) -> dict:
     by_class = {line["class"]: line for line in lines.to_dict("records")}
-    cells = [_cell(by_class[name], run.unit) if name in by_class else ("", "") for name in run.classes]
+    cells = [_cell(by_class[name], run.unit, places[name]) for name in run.classes]
     return {"row": row, "fold": lines["fold"].iloc[0], "dice": number(dice), "cells": cells}
 
 
-def _cell(line, unit) -> tuple[str, str]:
-    error = line["error_ml"]
-    volume = "" if error != error else f"{error:+.3g} ml".replace("-", "\N{MINUS SIGN}")  # NaN: no volume
+def _cell(line, unit, places) -> tuple[str, str]:
+    if line["status"] == "both_empty":
+        return STATUS["both_empty"], ""
+    known = not np.isnan(line["error_ml"])
+    volume = f"{line['error_ml']:+.{places}f} ml".replace("-", "\N{MINUS SIGN}") if known else ""
     if line["status"] in STATUS:
-        return STATUS[line["status"]], volume if line["status"] != "both_empty" else ""
-    far = "" if line["hd95"] != line["hd95"] else length(line["hd95"], unit)
+        return STATUS[line["status"]], volume
+    far = "" if np.isnan(line["hd95"]) else length(line["hd95"], unit)
     return number(line["dice"]), ", ".join(filter(None, (far, volume)))

@@ -45,7 +45,7 @@ def _folds(run):
         "The networks of the folds resemble each other, and patients were dealt to them once: networks trained on new "
         "patients would scatter more.",
     )]  # fmt: skip
-    if run.metrics["final"]:
+    if run.metrics["final"] is not None:
         parts.append((
             "The final model is another one.",
             "The model that radzoo predict uses was trained once more, on more patients, and was not tested itself: "

@@ -13,7 +13,7 @@ from radzoo.report import curves, figures, made, words
 from radzoo.report.page import rendered
 from radzoo.report.segmentation import cases, dots, limits, looking, saying, volumes, where
 from radzoo.report.segmentation.reading import cases_of, read
-from radzoo.report.segmentation.words import colour, gap, key, length, titled, told, way
+from radzoo.report.segmentation.words import colour, gap, length, small, titled, told, way
 
 PER_CLASS = 4  # classes that have columns of their own in the table of ways
 SPECIAL = {
@@ -53,9 +53,10 @@ def context(run, pictures) -> dict:
         "special": _special(run),
         "dots": _dots(run),
         "volumes": volumes.compare(run),
-        "errors": [where.shares(total) for total in seen.errors] if seen else [],
+        "errors": [where.shares(total) for total in seen.errors] if seen and test["claim"] else [],
         "solid": seen is not None and seen.volumes,
         "gallery": cases.gallery(run, seen),
+        "hidden": len(run.hidden & set(cases_of(run, run.best)["row"])),
         "table": cases.table(run),
         "counts": _counts(run),
         "learning": _learning(run),
@@ -85,10 +86,13 @@ def _difference(run, found) -> dict:
 
 def _special(run) -> dict:
     """Measures of membranes and of nuclei: `{"names", "rows": [(label, [text])]}`, empty where there are none."""
-    names = list(run.best["test"].get("special") or {})
-    rows = [(way(row), row["test"]["special"]) for row in run.rows if row["test"].get("special")]
-    cells = [(label, [told(found[name]) if name in found else words.NOTHING for name in names]) for label, found in rows]
-    return {"names": [SPECIAL.get(name, name) for name in names], "rows": cells}
+    names = list(run.best["test"]["special"])
+    rows = [
+        (way(row), [small(found[name]) if name in found else words.NOTHING for name in names])
+        for row in run.rows
+        if (found := row["test"]["special"])
+    ]
+    return {"names": [SPECIAL.get(name, name) for name in names], "rows": rows if names else []}
 
 
 def _dots(run):
@@ -125,7 +129,7 @@ def _learning(run):
     names = {(row["model"], row["way"]): row for row in run.rows if not row["refined"]}
     runs = [
         {
-            "label": words.plain(key(names[found], run.several)),
+            "label": words.plain(" ".join(found) if run.several else way(names[found])),
             "way": found[1],
             "trainings": dict(list(epochs.groupby("fold", sort=False))),
         }

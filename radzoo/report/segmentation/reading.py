@@ -19,10 +19,10 @@ def read(folder: Path) -> SimpleNamespace:
     """What the page needs of a run folder.
 
     Returns:
-        The content of each file under its name; `cases` has the column `patient`, too. `task`, `classes`, `unit`, `folds` (0
-        for one split), `rows` (of `metrics.json`), `best` (the chosen one), `trained` and `baselines` (the others
-        without a model), `scratch` (the row to hold the chosen against, or None), `several` (more than one model) and
-        `hidden` (the index rows that may show text about a patient).
+        The content of each file under its name; `cases` has the column `patient`, too. `task`, `classes`, `unit`,
+        `folds` (0 for one split), `rows` (of `metrics.json`), `best` (the chosen one), `trained` and `baselines` (rows
+        with and without a model), `scratch` (the row to hold the chosen against, or None), `several` (more than one
+        model) and `hidden` (index rows whose picture may show text about a patient).
     Raises:
         BadInput: a file is missing.
     """

@@ -40,8 +40,8 @@ def _dice(test, name):
 
 def _on(run) -> str:
     """On how many, and by which design."""
-    how = "cross-validated on" if run.folds else "in"
-    return f", {how} {words.plural(run.best['test']['patients'], 'patient')}"
+    how = ", cross-validated on" if run.folds else " in"
+    return f"{how} {words.plural(run.best['test']['patients'], 'patient')}"
 
 
 def alarms(run) -> list[str]:
@@ -65,8 +65,8 @@ def blind(run) -> list[dict]:
 
 def _no_better(run):
     return [
-        f"{words.capital(way(row, sentence=True))}, which know nothing of shape, reach a Dice of "
-        f"{told(row['test']['dice'])}: that the network does better has not been shown."
+        f"Against the baseline ({way(row)}, Dice {told(row['test']['dice'])}), that the network does better has not "
+        "been shown."
         for row in blind(run)
     ]
 
@@ -85,7 +85,7 @@ def _failed(run):
 
 
 def lead(run) -> list[str]:
-    """The sentences after the headline: how it was tested, the distances, the baselines, the readers, the failures."""
+    """The sentences after the headline: the test, the distances, the baselines, the readers, the failures."""
     parts = [_tried(run), _bounds(run), _below(run), _readers(run), _lost(run)]
     return [sentence for part in parts for sentence in part]
 
@@ -130,7 +130,7 @@ def _below(run):
         gain = difference(run, run.best, row)
         behind = f", behind by {told(gain)}" if gain and gain["low"] is not None else ""
         reached.append(f"{way(row)} with {number(row['test']['dice']['value'])}{behind}")
-    return [f"Baselines that know nothing of shape stay below: {words.listed(reached)}."]
+    return [f"{'The baseline stays' if len(reached) == 1 else 'Baselines stay'} below: {words.listed(reached)}."]
 
 
 def _readers(run):
@@ -138,7 +138,7 @@ def _readers(run):
     if not ceiling or not test["claim"]:
         return []
     within = test["dice"]["high"] >= ceiling["dice"]["value"]
-    verdict = "the network comes as near" if within else "the network does not come as near"
+    verdict = "the network is not told apart from that" if within else "the network stays below that"
     return [
         f"Two readers agree with each other with a Dice of {told(ceiling['dice'])} on "
         f"{words.plural(ceiling['cases'], 'case')}: {verdict}."
@@ -187,7 +187,7 @@ def against_scratch(run) -> str:
 def cautions(run) -> list[str]:
     """What a careful reader should know before believing the headline."""
     test, said = run.best["test"], []
-    if test["patients"] < FEW_PATIENTS:
+    if test["claim"] and test["patients"] < FEW_PATIENTS:
         said.append(f"Only {words.plural(test['patients'], 'patient')} were tested: every number is a rough estimate.")
     said += [_refined(run)] if run.best["refined"] else []
     return [one for one in said if one] + [words.capital(note.rstrip(".")) + "." for note in run.metrics["notes"]]

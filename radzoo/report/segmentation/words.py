@@ -12,10 +12,7 @@ COLOUR = figures.COLOUR | {"grey": figures.COLOUR["grey levels"]}
 
 def way(row, sentence: bool = False) -> str:
     """How a row is called in a table, or within a sentence."""
-    if not row["model"]:
-        said = BASELINE.get(row["way"], row["way"])
-    else:
-        said = words.way(row, sentence)
+    said = words.way(row, sentence) if row["model"] else BASELINE.get(row["way"], row["way"])
     if not row["refined"]:
         return said
     return f"{said} {'with' if sentence else '+'} {REFINED.get(row['refined'], row['refined'].replace('_', ' '))}"
@@ -61,6 +58,13 @@ def titled(run, name: str) -> str:
 def told(measured) -> str:
     """`0.87 (0.85 to 0.89)`."""
     return f"{number(measured['value'])} ({span(measured)})"
+
+
+def small(measured) -> str:
+    """`told` with three digits: a warping error has its first behind several zeros."""
+    value, low, high = (measured[end] for end in ("value", "low", "high"))
+    span_ = words.NOTHING if low is None else f"{low:.3g} to {high:.3g}"
+    return words.NOTHING if value is None else f"{value:.3g} ({span_})"
 
 
 def length(value, unit: str) -> str:
