@@ -136,7 +136,7 @@ def test_a_large_image_is_drawn_smaller(tmp_path):
     truth = np.zeros((1600, 800), "uint8")
     truth[200:1200, 200:600] = 1
     contours.draw(tmp_path, 3, np.zeros((1600, 800, 3)), truth, truth, (1, 1))
-    assert cv2.imread(str(tmp_path / "case_3.png")).shape == (768, 384, 3)
+    assert cv2.imread(str(tmp_path / "case_3.jpg")).shape == (1024, 512, 3)
 
 
 # ---- the page
@@ -156,7 +156,7 @@ def test_nothing_private_and_nothing_missing(solid):
     assert "secret" not in html and "/home" not in html and "http://" not in html.replace("http://www.w3.org", "")
     assert not [tag for tag, attributes in Page(html).tags if tag in ("script", "link")]
     sources = [attributes["src"] for tag, attributes in Page(html).tags if tag == "img"]
-    assert len(sources) == 9 + 4 and all(source.startswith("data:image/png;base64,") for source in sources)
+    assert len(sources) == 9 + 4 and all(source.startswith("data:image/") for source in sources)
 
 
 def test_first_paragraph(solid):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import cv2
@@ -10,9 +11,14 @@ import numpy as np
 from radzoo.images.drawn import drawn
 from radzoo.report import figures
 
+JPEG = [
+    *(cv2.IMWRITE_JPEG_QUALITY, 90),
+    *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),  # else thin lines lose their colour
+]
 PLANES = ("axial", "coronal", "sagittal")  # across z, y and x
 IGNORED = 255  # in a truth: voxels that count nowhere
-SIDE = 768  # pixels of the longest side of a picture, at most
+SIDE = 512  # pixels of the longest side, at most, before the picture is enlarged
+LEAST = 384  # and of the picture, at least
 
 
 def draw(folder: Path, row: int, image, truth, predicted, spacing) -> list[dict]:
@@ -26,7 +32,7 @@ def draw(folder: Path, row: int, image, truth, predicted, spacing) -> list[dict]
         For each picture `{"file", "plane"}`: its name in the folder and what it shows.
     """
     if truth.ndim == 2:
-        return [_save(folder, f"case_{row}.png", "the whole image", image, truth, predicted)]
+        return [_save(folder, f"case_{row}.jpg", "the whole image", image, truth, predicted)]
     wrong, box = (predicted != truth) & (truth != IGNORED), _box(truth, predicted)
     found = []
     for axis, name in enumerate(PLANES):
@@ -36,7 +42,7 @@ def draw(folder: Path, row: int, image, truth, predicted, spacing) -> list[dict]
         pixel = [spacing[each] for each in across]
         planes = [_isotropic(np.asarray(volume)[cut], pixel, axis > 0) for volume in (image, truth, predicted)]
         told = f"{name}, plane {place + 1} of {truth.shape[axis]}{why}"
-        found.append(_save(folder, f"case_{row}_{name}.png", told, *planes))
+        found.append(_save(folder, f"case_{row}_{name}.jpg", told, *planes))
     return found
 
 
@@ -80,6 +86,7 @@ def _save(folder, file, told, image, truth, predicted):
     image = np.nan_to_num(np.asarray(image, np.float32)).clip(0, 1)
     ratio = min(1, SIDE / max(truth.shape))
     height, width = (max(1, round(n * ratio)) for n in truth.shape)
-    picture = drawn(*(_sized(np.asarray(plane), height, width) for plane in (image, truth, predicted)))
-    figures.save(folder / file, cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
+    planes = [_sized(np.asarray(plane), height, width) for plane in (image, truth, predicted)]
+    scale = max(2, math.ceil(LEAST / max(height, width)))  # lines of one pixel are too faint
+    figures.save(folder / file, cv2.imencode(".jpg", drawn(*planes, scale=scale)[..., ::-1], JPEG)[1].tobytes())
     return {"file": file, "plane": told}

@@ -117,7 +117,7 @@ def _bounds(run):
     if not far:
         return []
     more = "" if len(run.classes) <= NAMED else f" of the first {NAMED} classes"
-    return [f"The outlines{more} lie up to {words.listed(far)} apart, leaving out the farthest 5 % (HD95)."]
+    return [f"On average the outlines{more} lie up to {words.listed(far)} apart, leaving out the farthest 5 % (HD95)."]
 
 
 def _below(run):
