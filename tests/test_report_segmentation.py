@@ -165,7 +165,7 @@ def test_first_paragraph(solid):
     for name in summary["classes"]:
         dice = test["per_class"][name]["dice"]
         assert f"{number(dice['value'])} (" in header and f"{number(dice['low'])} to {number(dice['high'])}" in header
-    assert "cross-validated on 14 patients" in header and "missed a class altogether once" in header
+    assert "cross-validated on 14 patients" in header and "Once it missed a class altogether;" in header
     grey = summary["rows"][2]["test"]["dice"]["value"]
     assert f"grey levels alone with {number(grey)}" in header and "here the transfer helped" in header
     assert "synthetic" in Page(html).text
@@ -295,6 +295,7 @@ def test_refinement_has_a_row_of_its_own(changed):
     run = changed(refine)
     assert saying.headline(run).startswith("Fine-tuned unet_same with CRF outlines")
     assert any("refinement changed the mean Dice by +0.00" in one for one in saying.cautions(run))
+    assert "before the refinement, is +0." in saying.against_scratch(run)
     assert "fine-tuned + CRF" in segmentation.table(run.metrics)
     shown = page._difference(run, run.metrics["differences"][-1])
     assert (shown["a"], shown["b"]) == ("fine-tuned unet_same with CRF", "fine-tuned unet_same")
@@ -319,6 +320,24 @@ def test_many_classes_are_told_as_their_mean(changed):
 
     assert "4 classes with a mean Dice of" in (said := saying.headline(changed(more)))
     assert "c is outlined worst, with 0.25" in said
+
+
+def test_a_rare_class_is_not_claimed(changed):
+    def rare(summary):
+        entry = summary["rows"][0]["test"]["per_class"]["posterior"]
+        entry |= {"measured": 8, "missed": 1, "both_empty": 5}
+
+    run = changed(rare)
+    assert "posterior" not in saying.headline(run) and "anterior" in saying.headline(run)
+    assert any("posterior (in 9 cases)" in one for one in saying.cautions(run))
+    assert segmentation.table(run.metrics).splitlines()[1].count("\N{EN DASH}") == 2  # its Dice and its HD95
+
+    def alone(summary):
+        rare(summary)
+        summary["classes"] = ["posterior"]
+        del summary["rows"][0]["test"]["per_class"]["anterior"]
+
+    assert saying.headline(changed(alone)).startswith("posterior is in only 9 cases: too few for a claim")
 
 
 def test_special_measures_keep_their_digits(changed):

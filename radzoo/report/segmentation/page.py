@@ -13,7 +13,7 @@ from radzoo.report import curves, figures, made, words
 from radzoo.report.page import rendered
 from radzoo.report.segmentation import cases, dots, limits, looking, saying, volumes, where
 from radzoo.report.segmentation.reading import cases_of, read
-from radzoo.report.segmentation.words import colour, gap, length, small, titled, told, way
+from radzoo.report.segmentation.words import colour, gap, length, present, small, titled, way
 
 PER_CLASS = 4  # classes that have columns of their own in the table of ways
 SPECIAL = {
@@ -48,7 +48,7 @@ def context(run, pictures) -> dict:
         "columns": run.classes if 1 < len(run.classes) <= PER_CLASS else [],
         "palette": [f"rgb{palette.colour(k + 1)}" for k in range(len(run.classes))],
         "far": lambda measured: length(measured["value"], run.unit),
-        "told": told,
+        "present": present,
         "differences": [_difference(run, found) for found in run.metrics["differences"]],
         "special": _special(run),
         "dots": _dots(run),
@@ -69,7 +69,6 @@ def context(run, pictures) -> dict:
 def _axis(run) -> float:
     """Left end of the bars: below every interval that is shown."""
     lows = [row["test"]["dice"]["low"] for row in run.rows if row["test"]["claim"]]
-    lows += [entry["dice"]["low"] for entry in run.best["test"]["per_class"].values()]
     return max(0.0, float(np.floor(10 * min((low for low in lows if low is not None), default=0) - 0.5) / 10))
 
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pandas as pd
 
 from radzoo.errors import BadInput
+from radzoo.report.segmentation.words import with_claims
 
 JSON = ("recipe", "environment", "metrics")
 CSV = ("split", "history", "cases")
@@ -20,9 +21,9 @@ def read(folder: Path) -> SimpleNamespace:
 
     Returns:
         The content of each file under its name; `cases` has the column `patient`, too. `task`, `classes`, `unit`,
-        `folds` (0 for one split), `rows` (of `metrics.json`), `best` (the chosen one), `trained` and `baselines` (rows
-        with and without a model), `scratch` (the row to hold the chosen against, or None), `several` (more than one
-        model) and `hidden` (index rows whose picture may show text about a patient).
+        `folds` (0 for one split), `rows` (`words.with_claims`), `best` (the chosen one), `trained` and `baselines`
+        (rows with and without a model), `scratch` (the row to hold the chosen against, or None), `several` (more than
+        one model) and `hidden` (index rows whose picture may show text about a patient).
     Raises:
         BadInput: a file is missing.
     """
@@ -38,7 +39,8 @@ def read(folder: Path) -> SimpleNamespace:
     metrics = run.metrics
     run.task = metrics["task"]
     run.classes, run.unit, run.folds = metrics["classes"], metrics["unit"], metrics["folds"]
-    run.rows, run.best = metrics["rows"], metrics["rows"][metrics["best"]]
+    run.rows = [with_claims(row) for row in metrics["rows"]]
+    run.best = run.rows[metrics["best"]]
     run.trained = [row for row in run.rows if row["model"]]
     run.baselines = [row for row in run.rows if not row["model"]]
     run.several = len({row["model"] for row in run.trained}) > 1

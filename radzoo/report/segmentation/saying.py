@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from radzoo.metrics import FEW
 from radzoo.report import words
-from radzoo.report.segmentation.words import difference, gap, length, told, way
+from radzoo.report.segmentation.words import difference, gap, length, present, told, way
 from radzoo.report.words import number, span
 
 NAMED = 3  # classes that the headline names one by one
@@ -17,16 +17,29 @@ def headline(run) -> str:
     """The title of the page: the Dice of each class with its interval, or why there is none."""
     test = run.best["test"]
     if not test["claim"]:
-        tested = f"{words.plural(test['patients'], 'patient')} {'was' if test['patients'] == 1 else 'were'} tested"
-        return f"{tested}: too few for a claim; at least {FEW} are needed."
+        return f"{_too_few(run, test)}: too few for a claim; at least {FEW} are needed."
     name = words.capital(way(run.best, sentence=True))
+    claimed = _claimed(run)
     if len(run.classes) > NAMED:
-        ranked = sorted(run.classes, key=lambda each: _dice(test, each)["value"] or 0)
+        ranked = sorted(claimed, key=lambda each: _dice(test, each)["value"])
         worst = f"{ranked[0]} is outlined worst, with {number(_dice(test, ranked[0])['value'])}"
         mean = f"a mean Dice of {number(test['dice']['value'])} (95 % CI {span(test['dice'])})"
         return f"{name} outlines {len(run.classes)} classes with {mean}; {worst}{_on(run)}."
-    each = [_reached(test, name, i) for i, name in enumerate(run.classes)]
+    each = [_reached(test, name, i) for i, name in enumerate(claimed)]
     return f"{name} outlines {words.listed(each)}{_on(run)}."
+
+
+def _too_few(run, test) -> str:
+    if test["patients"] < FEW:
+        return f"{words.plural(test['patients'], 'patient')} {'was' if test['patients'] == 1 else 'were'} tested"
+    most = max(present(entry) for entry in test["per_class"].values())
+    what = run.classes[0] if len(run.classes) == 1 else "No class"
+    return f"{what} is in {'only' if len(run.classes) == 1 else 'more than'} {words.plural(most, 'case')}"
+
+
+def _claimed(run) -> list[str]:
+    """The classes that are in cases enough for a claim."""
+    return [name for name in run.classes if run.best["test"]["per_class"][name]["claim"]]
 
 
 def _reached(test, name, i) -> str:
@@ -111,13 +124,12 @@ def _bounds(run):
         return []
     far = [
         f"{length(entry['hd95']['value'], run.unit)}{f' ({name})' if len(run.classes) > 1 else ''}"
-        for name in run.classes[:NAMED]
+        for name in _claimed(run)
         if (entry := test["per_class"][name])["hd95"]["value"] is not None
     ]
-    if not far:
+    if not far or len(run.classes) > NAMED:
         return []
-    more = "" if len(run.classes) <= NAMED else f" of the first {NAMED} classes"
-    return [f"On average the outlines{more} lie up to {words.listed(far)} apart, leaving out the farthest 5 % (HD95)."]
+    return [f"On average the outlines lie up to {words.listed(far)} apart, leaving out the farthest 5 % (HD95)."]
 
 
 def _below(run):
@@ -149,13 +161,12 @@ def _lost(run):
     """How many cases failed as a whole, below what is an alarm."""
     test = run.best["test"]
     sums = {what: sum(test["per_class"][name][what] for name in run.classes) for what in ("missed", "invented")}
-    said = []
+    it, said = "a class" if len(run.classes) > 1 else run.classes[0], []
     if sums["missed"]:
-        said.append(f"missed it altogether {_times(sums['missed'])}")
+        said.append(f"{_times(sums['missed'])} it missed {it} altogether")
     if sums["invented"]:
-        said.append(f"found it where there is none {_times(sums['invented'])}")
-    it = "a class" if len(run.classes) > 1 else run.classes[0]
-    return [f"It {words.listed(said).replace('it ', f'{it} ', 1)}; such a case counts as a Dice of 0."] if said else []
+        said.append(f"{_times(sums['invented'])} it found {it} where there is none")
+    return [f"{words.capital(words.listed(said))}; such a case counts as a Dice of 0."] if said else []
 
 
 def _times(count) -> str:
@@ -173,10 +184,12 @@ def against_scratch(run) -> str:
     if run.best["way"] == "scratch":
         return "No kind of transfer did better than that on validation."
     said = f"Starting from random weights, {words.network(run.scratch)} reached {told(run.scratch['test']['dice'])}"
-    found = difference(run, run.best, run.scratch)
+    same = run.best if run.scratch["refined"] == run.best["refined"] else unrefined(run)
+    found = difference(run, same, run.scratch)
     if found is None or found["low"] is None:
         return f"{said}; the two were not compared case by case."
-    gain = f"the paired difference of the mean Dice is {gap(found)}"
+    before = "" if same is run.best else ", before the refinement,"
+    gain = f"the paired difference of the mean Dice{before} is {gap(found)}"
     if found["low"] > 0:
         return f"{said}; {gain}, {BETTER}: here the transfer helped."
     if found["high"] < 0:
@@ -187,17 +200,25 @@ def against_scratch(run) -> str:
 def cautions(run) -> list[str]:
     """What a careful reader should know before believing the headline."""
     test, said = run.best["test"], []
+    rare = [name for name in run.classes if test["claim"] and name not in _claimed(run)]
+    counts = [f"{name} (in {words.plural(present(test['per_class'][name]), 'case')})" for name in rare]
+    if rare:
+        said.append(f"Too few cases for a claim: {words.listed(counts)}; the mean of the classes holds them all.")
     if test["claim"] and test["patients"] < FEW_PATIENTS:
         said.append(f"Only {words.plural(test['patients'], 'patient')} were tested: every number is a rough estimate.")
     said += [_refined(run)] if run.best["refined"] else []
     return [one for one in said if one] + [words.capital(note.rstrip(".")) + "." for note in run.metrics["notes"]]
 
 
+def unrefined(run) -> dict:
+    """The chosen way before its refinement."""
+    own = (run.best["model"], run.best["way"])
+    return next((row for row in run.rows if (row["model"], row["way"]) == own and not row["refined"]), run.best)
+
+
 def _refined(run) -> str:
     """Whether the refinement of the chosen way was worth it."""
-    same = ("model", "way")
-    raw = [row for row in run.rows if not row["refined"] and all(row[name] == run.best[name] for name in same)]
-    found = difference(run, run.best, raw[0]) if raw else None
+    found = difference(run, run.best, unrefined(run))
     if found is None or found["low"] is None or found["low"] > 0:
         return ""
     return f"The refinement changed the mean Dice by {gap(found)}: that it helps has not been shown."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from radzoo.report import words
-from radzoo.report.segmentation.words import length, told, way
+from radzoo.report.segmentation.words import length, told, way, with_claims
 from radzoo.report.terminal import aligned
 from radzoo.report.words import number
 
@@ -18,12 +18,12 @@ def table(metrics: dict) -> str:
     where = f"Dice over {metrics['folds']} folds" if metrics["folds"] else "Dice test"
     each = [f"Dice {name}" for name in classes] if len(classes) > 1 else []
     lines = [("", "model", "way", "Dice validation", f"{where} (95 % interval)", *each, *_distances(classes))]
-    for i, row in enumerate(metrics["rows"]):
+    for i, row in enumerate(map(with_claims, metrics["rows"])):
         test = row["test"]
         cells = [test["per_class"][name] for name in classes]
         said = told(test["dice"]) if test["claim"] else words.plural(test["patients"], "patient")
-        dice = [number(cell["dice"]["value"]) if test["claim"] else words.NOTHING for cell in cells if each]
-        hd95 = [length(cell["hd95"]["value"], unit) if test["claim"] else words.NOTHING for cell in cells]
+        dice = [number(cell["dice"]["value"]) if cell["claim"] else words.NOTHING for cell in cells if each]
+        hd95 = [length(cell["hd95"]["value"], unit) if cell["claim"] else words.NOTHING for cell in cells]
         chosen = "*" if i == metrics["best"] else ""
         lines.append((chosen, row["model"], way(row), number(row["choice"]), said, *dice, *hd95))
     said = aligned(lines)
