@@ -214,6 +214,16 @@ def test_resampling_equals_simpleitk():
         )
 
 
+def test_rounding_of_a_header_loses_no_label_at_the_border():
+    image = volume((8, 9, 10), spacing=(2.0, 1.0, 1.0))
+    labels = np.random.default_rng(0).integers(0, 3, (6, 9, 10))
+    for shift in (-1e-4, 1e-4):
+        affine = image.affine.copy()
+        affine[:3, 3] += shift
+        found = resample.mask_onto(Volume(labels, affine), image).values
+        np.testing.assert_array_equal(found, np.pad(labels, ((0, 2), (0, 0), (0, 0))))
+
+
 def test_masks_go_where_they_lie_in_the_patient():
     image = volume((8, 9, 10), origin=(100.0, 50.0, 20.0))
     mask = resample.crop_or_pad(Volume((image.values > 0).astype("uint8"), image.affine), (4, 5, 6))

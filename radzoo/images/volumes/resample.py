@@ -51,7 +51,8 @@ def onto(volume: Volume, grid: Volume, *, labels: bool = False, fill: float | No
     if fill is None:
         fill = 0 if labels else float(volume.values.min())
     values = volume.values if labels else volume.values.astype("float32")
-    values = _sampled(values, there[:3, :3], there[:3, 3], grid.values.shape, labels, mode="constant", cval=fill)
+    mode = "grid-constant" if labels else "constant"  # a label fills its voxel, and rounding loses none at the border
+    values = _sampled(values, there[:3, :3], there[:3, 3], grid.values.shape, labels, mode=mode, cval=fill)
     return replace(volume, values=values, affine=grid.affine, applied=(*volume.applied, "resampled onto another grid"))
 
 
