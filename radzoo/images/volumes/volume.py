@@ -146,6 +146,17 @@ def turned(volume: Volume) -> Volume:
     return replace(volume, values=values, affine=affine, applied=(*volume.applied, step), stored=stored)
 
 
+def unturned(values: np.ndarray, grid: Volume) -> np.ndarray:
+    """Values on the turned grid, in the order of the grid before it was turned: what undoes `turned`.
+
+    Args:
+        grid: before it was turned.
+    """
+    order = nearest_axes(grid.direction)
+    flipped = [axis for axis in range(3) if grid.affine[2 - axis, order[axis]] < 0]
+    return np.flip(values, flipped).transpose(np.argsort(order))
+
+
 def nearest_axes(direction: np.ndarray) -> tuple[int, int, int]:
     """Which array axis becomes z, which y, which x: together they lie as near to the patient's axes as any choice."""
     weight = np.abs(direction)[::-1]  # row 0: how much each array axis runs along the patient's z
