@@ -1,4 +1,4 @@
-"""Segmentations as files of the user's world, beside no header but the source's own: NIfTI, DICOM SEG, PNG.
+"""Segmentations as files that other programs open: NIfTI, DICOM SEG, PNG.
 
 A DICOM SEG holds what its series says of the patient and of the study, since a PACS files it by that. The other kinds
 hold nothing of a header but where the voxels lie.
@@ -27,12 +27,12 @@ KINDS = {  # the ends of the files of each kind
     "png": ("_seg.png", "_overlay.png"),
 }
 READ = re.compile(  # the end of a file's name that says its format; folders and numbers after a point are names
-    r"(\.nii)?\.(nii|gz|hdr|img|mgh|mgz|nrrd|nhdr|dcm|dicom|png|jpe?g|tiff?|bmp|pgm|np[yz])", re.IGNORECASE
+    r"(\.nii)?\.(nii|gz|hdr|img|mgh|mgz|nrrd|nhdr|dcm|dicom|png|jpe?g|tiff?|bmp|pgm|np[yz])$", re.IGNORECASE
 )
 
 
 def write(labels: np.ndarray, source: str | os.PathLike, classes, folder, kind: str, **options) -> list[Path]:
-    """Writes the labels of one image or volume beside nothing of the same name.
+    """Writes the labels of one image or volume; a file that is there already is never touched.
 
     Args:
         labels: whole numbers on the grid that radzoo reads `source` on, `(z, y, x)` of the turned volume or `(h, w)`;
@@ -48,11 +48,11 @@ def write(labels: np.ndarray, source: str | os.PathLike, classes, folder, kind: 
         BadInput: labels of another shape or beyond the classes, a source that this kind is not for, a file that is
             there already, a folder that cannot be written.
     """
-    labels, classes = checked(labels, classes), tuple(classes)
+    labels, classes = checked(labels, classes)
     files = targets(source, folder, kind)
     there = [file.name for file in files if file.exists()]
     if there:
-        raise BadInput(f"{' and '.join(there)} is already in {Path(folder).name}: give another folder")
+        raise BadInput(f"{' and '.join(there)} is already in {folder}: give another folder")
     source = paths.separated(source)[0]
     name = paths.shown(source)
     try:
@@ -61,7 +61,7 @@ def write(labels: np.ndarray, source: str | os.PathLike, classes, folder, kind: 
             drafts = [together.enter_context(replacing(file)) for file in files]
             _writer(kind).save(labels, source, classes, drafts, **options)
     except OSError as error:
-        raise BadInput(f"{Path(folder).name} cannot be written ({error.strerror}): give another folder") from None
+        raise BadInput(f"{name} was not written to {folder} ({error.strerror}): check both") from None
     except BadInput as error:
         raise BadInput(f"{name}: {str(error).removeprefix(f'{name}: ')}") from None
     return files
@@ -80,8 +80,8 @@ def targets(source: str | os.PathLike, folder, kind: str) -> list[Path]:
     source = paths.separated(source)[0]
     file = paths.file_of(source)
     name = os.path.basename(os.path.abspath(file))
-    if not os.path.isdir(file) and (end := READ.search(name)) and end.end() == len(name):
-        name = name[: end.start()]
+    if not os.path.isdir(file):
+        name = READ.sub("", name)
     stem = re.sub(r"[^\w.-]+", "_", name + source[len(file) :]).strip("_") or "image"
     return [Path(folder) / (stem + end) for end in KINDS[kind]]
 
@@ -91,13 +91,13 @@ def _writer(kind: str):
     return importlib.import_module(f"{__name__}.{kind}")
 
 
-def checked(labels, classes) -> np.ndarray:
-    """The labels in as few bits as their classes need, uint8 or uint16.
+def checked(labels, classes) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The labels in as few bits as their classes need, uint8 or uint16, and the names of these.
 
     Raises:
         BadInput: no whole numbers, more labels than classes, classes without or with the same name.
     """
-    labels, names = np.asarray(labels), [str(each).strip() for each in classes]
+    labels, names = np.asarray(labels), tuple(str(each).strip() for each in classes)
     if not names or "" in names or len(set(names)) < len(names):
         raise BadInput(
             f"the classes {', '.join(names) or '(none)'} came, expected a name for each label, all different"
@@ -108,4 +108,4 @@ def checked(labels, classes) -> np.ndarray:
         raise BadInput(
             f"labels {labels.min()} to {labels.max()} came, expected 0 to {len(names)}, the number of classes"
         )
-    return labels.astype("uint8" if len(names) < 256 else "uint16", copy=False)
+    return labels.astype("uint8" if len(names) < 256 else "uint16", copy=False), names

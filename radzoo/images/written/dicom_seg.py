@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 
 from radzoo import __version__
@@ -34,12 +35,12 @@ def save(labels: np.ndarray, source: str, classes: tuple[str, ...], drafts: list
     Args:
         labels: `(z, y, x)` of the turned volume.
         drafts: where the one file is written to.
-        run: the name of the run whose model segmented, kept with radzoo's version as what made the segments.
+        run: the name of the run whose model segmented: the name of the algorithm (its first 57 characters).
     Raises:
         BadInput: a source that is no DICOM, planes that make no even grid, labels of another shape, headers that lack
             what a segmentation refers to.
     """
-    _check_texts((*classes, run))
+    _check_texts((*classes, run[:LONGEST]))
     if grid.format_of(source) != "dicom":
         raise BadInput("is no DICOM, whose headers a DICOM SEG refers to: write the segmentation as nifti or png")
     if labels.ndim == 2:
@@ -103,9 +104,8 @@ def _align(images: list[pydicom.Dataset], series: grid.Series) -> None:
 def _object(images, planes: np.ndarray, classes: tuple[str, ...], run: str, more: dict):
     import highdicom
 
-    name = f"radzoo {run}".strip()[:LONGEST]
     made_by = highdicom.AlgorithmIdentificationSequence(
-        name, pydicom.sr.codedict.codes.DCM.ArtificialIntelligence, __version__, source="radzoo"
+        f"radzoo {run}".strip()[:LONGEST], codes.DCM.ArtificialIntelligence, __version__, source="radzoo"
     )
     if not all(text.isascii() for text in (*classes, run)):
         more = more | {"specific_character_set": "ISO_IR 192"}
