@@ -77,6 +77,17 @@ def followed(x, stride, y):
     return y
 
 
+def between(fine, coarse, usual: int = 2):
+    """The stride that leads from one map of a network to a coarser one: what a decoder has to undo.
+
+    Args:
+        usual: the stride where no spacing is known, along all axes.
+    """
+    if _grids.get() is None or len(fine.shape) != 5:
+        return usual
+    return tuple(round(b / a) for a, b in zip(_spacing(fine), _spacing(coarse), strict=True))
+
+
 def _spacing(x) -> tuple[float, ...]:
     if x.shape[1:-1] not in _grids.get():
         raise BadInput(f"spacing_mm cannot be followed to maps of {x.shape[1:-1]}: this network has strides of its own")

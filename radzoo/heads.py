@@ -22,6 +22,7 @@ log = logging.getLogger("radzoo")
 
 ACTIVATION = {
     "binary": "sigmoid", "multilabel": "sigmoid", "multiclass": "softmax", "ordinal": "sigmoid", "regression": "linear",
+    "segmentation": "softmax",
 }  # fmt: skip
 
 

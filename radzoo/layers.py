@@ -146,9 +146,12 @@ def _same(size: int, kernel: int, stride: int) -> tuple[int, int]:
     return lacking // 2, lacking - lacking // 2
 
 
-def norm(x, *, eps: float = 1e-5, scale: bool = True, name: str):
-    """Batch normalisation, with a learned scale unless `scale` is False."""
-    return layers.BatchNormalization(momentum=MOMENTUM, epsilon=eps, scale=scale, name=f"{name}_norm")(x)
+def norm(x, *, eps: float = 1e-5, scale: bool = True, center: bool = True, name: str):
+    """Batch normalisation, with a learned scale and offset unless `scale` or `center` is False."""
+    layer = layers.BatchNormalization(
+        momentum=MOMENTUM, epsilon=eps, scale=scale, center=center, name=f"{name}_norm"
+    )  # fmt: skip
+    return layer(x)
 
 
 def relu(x, *, maximum: float | None = None, name: str):
@@ -194,6 +197,19 @@ def classifier(x, classes: int, activation: str | None, *, initial="glorot_unifo
     """Pooled features `(batch, channels)` to `head`, in float32 under every dtype policy; `initial` as in `conv`."""
     logits = layers.Dense(classes, kernel_initializer=_initializer(initial), name=f"{name}_logits")(x)
     return activate(logits, activation, name=name)
+
+
+def pixel_classifier(x, classes: int, activation: str | None, *, kernel: int = 1):
+    """Feature maps to `head_logits` and `head`, `(batch, *spatial, classes)`, by one convolution."""
+    layer = pick(x, "Conv")(
+        classes, kernel, padding="same", kernel_initializer="glorot_uniform", name="head_logits"
+    )  # fmt: skip
+    return probabilities(layer(x), activation)
+
+
+def probabilities(logits, activation: str | None):
+    """`head`, from maps of logits. Softmax over one class would be 1 everywhere: it becomes a sigmoid."""
+    return activate(logits, "sigmoid" if activation == "softmax" and logits.shape[-1] == 1 else activation)
 
 
 def activate(logits, activation: str | None, *, name: str = "head"):

@@ -31,6 +31,14 @@ def ceil_pool(x, size: int, *, name: str):
     return max_pool(x, thin(x, size), 2, name=name)
 
 
+def ceil_half(x, *, name: str):
+    """Max pooling of 2 with stride 2 that rounds odd sizes up; nothing is added where an axis is not halved.
+
+    The sizes of Caffe's pooling, over maps with any sign, and of unknown sizes.
+    """
+    return max_pool(x, 2, 2, padding="same", name=name)
+
+
 def average_pool(x, size, stride=None, *, padding="valid", name: str):
     """Average pooling; arguments as `max_pool`.
 

@@ -5,7 +5,7 @@ Channels-last Keras tensors, 2-D or 3-D. Built from Keras' own operations, so th
 
 from __future__ import annotations
 
-from keras import layers, ops
+from keras import initializers, layers, ops
 
 from radzoo.errors import BadInput
 
@@ -33,6 +33,12 @@ def activation(x, kind: str, *, slope: float = 0.01, name: str):
     if kind == "swish":
         return layers.Activation("swish", name=name)(x)
     raise BadInput(f"rectifier {kind!r} came, expected one of {', '.join(RECTIFIERS)}")
+
+
+def prelu(x, *, name: str):
+    """max(x, 0) + slope * min(x, 0), with a learned slope per channel that begins at .25 (He 2015), as in Caffe."""
+    spatial = list(range(1, len(x.shape) - 1))
+    return layers.PReLU(initializers.Constant(0.25), shared_axes=spatial, name=f"{name}_prelu")(x)
 
 
 def lrn(x, *, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 2.0, caffe: bool = False, name: str):

@@ -6,7 +6,7 @@ https://arxiv.org/abs/1409.1556
 
 from radzoo.layers import classifier, conv, dense, flatten, relu
 from radzoo.layers import dropout as drop
-from radzoo.pooling import max_pool, thin
+from radzoo.pooling import ceil_half, max_pool, thin
 from radzoo.registry import register
 
 
@@ -29,11 +29,16 @@ def vgg(image, *, blocks, prefix=""):
     Returns:
         The last map of every block, finest first, at strides 1, 2, 4, …; before the last pooling.
     """
+    return convolutions(image, blocks, prefix=prefix)
+
+
+def convolutions(image, blocks, *, ceil=False, prefix="") -> list:
+    """The features of `vgg`; `ceil`: pooling rounds odd sizes up, as Caffe does."""
     x, features = image, []
     for i, widths in enumerate(blocks):
         stage = f"{prefix}stage{i}" if i else f"{prefix}stem"
         if i:
-            x = max_pool(x, thin(x, 2), 2, name=stage)
+            x = ceil_half(x, name=stage) if ceil else max_pool(x, thin(x, 2), 2, name=stage)
         for j, filters in enumerate(widths, start=1):
             x = relu(conv(x, filters, 3, bias=True, name=f"{stage}_block{j}"), name=f"{stage}_block{j}")
         features.append(x)

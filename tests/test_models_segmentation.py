@@ -1,0 +1,247 @@
+"""Segmentation networks against what their papers print: counts, sizes, and the ways back to the image by hand."""
+
+import keras
+import numpy as np
+import pytest
+from facts import count, fill
+
+import radzoo
+from radzoo.models.fcn import convolved
+from radzoo.models.vnet import residual
+from radzoo.pooling import ceil_half
+from radzoo.upsampling import cut_to, fixed_bilinear, repeat, resize, unpool, up_conv
+
+TINY = [name for name in radzoo.list_models(kind="segmentation") if name.endswith("_tiny")]
+THICK = (5.0, 1.0, 1.0)
+
+
+def noise(shape, seed=0) -> np.ndarray:
+    return np.random.RandomState(seed).standard_normal((1, *shape)).astype("float32")
+
+
+def made(function, *shapes) -> keras.Model:
+    inputs = [keras.Input(shape) for shape in shapes]
+    return keras.Model(inputs, function(*inputs))
+
+
+# What each paper prints for its whole network: input, output, learned parameters (SPECS 6-8, 10, 11, 19, 31).
+PRINTED = [
+    ("unet", (572, 572, 1), {}, (388, 388, 2), 31_030_658),
+    ("unet", (572, 572, 1), {"classes": 1}, (388, 388, 1), 31_030_593),
+    ("unet", (572, 572, 3), {"classes": 1}, (388, 388, 1), 31_031_745),
+    ("unet", (572, 572, 1), {"norm": True}, (388, 388, 2), 31_042_434),
+    ("unet_same", (256, 256, 1), {}, (256, 256, 1), 31_031_685),
+    ("unet3d", (116, 132, 132, 3), {}, (28, 44, 44, 3), 19_069_955),
+    ("unet3d", (116, 132, 132, 3), {"bn": "full"}, (28, 44, 44, 3), 19_074_627),
+    ("unet3d", (64, 64, 32, 3), {"padding": "same"}, (64, 64, 32, 3), 19_069_955),
+    ("vnet", (64, 128, 128, 1), {}, (64, 128, 128, 2), 65_175_314),
+    ("vnet_released", (64, 128, 128, 1), {}, (64, 128, 128, 2), 61_982_682),
+    ("segnet", (360, 480, 3), {}, (360, 480, 11), 29_449_355),
+    ("segnet_basic", (360, 480, 3), {}, (360, 480, 11), 1_416_587),
+    ("liver3d_cnn", (32, 40, 36, 1), {}, (32, 40, 36, 1), 502_017),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "shape", "options", "output", "parameters"), PRINTED)
+def test_printed_networks(name, shape, options, output, parameters):
+    model = radzoo.build(name, shape, top=True, **options)
+    assert model.output_shape == (None, *output)
+    assert count(model) == parameters
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "learned", "whole"),
+    [
+        ("fcn32s", 134_346_581, 136_152_917),
+        ("fcn16s", 134_357_354, 134_815_994),
+        ("fcn8s", 134_362_751, 134_489_759),
+    ],
+)
+def test_fcn_has_frozen_weights(name, learned, whole):
+    model = radzoo.build(name, (224, 224, 3), top=True)
+    assert (count(model), model.count_params()) == (learned, whole)
+
+
+def test_cuts_across_unet():
+    """4, 16, 40 and 88 pixels per side for 572, and the sizes of the paper's figure."""
+    model = radzoo.build("unet", (572, 572, 1), top=True, width=2)
+    cuts = [model.get_layer(f"decoder{i}_cut").cropping for i in (1, 2, 3, 4)]
+    assert cuts == [((n, n), (n, n)) for n in (4, 16, 40, 88)]
+    sizes = [model.get_layer(f"{stage}_block2_relu").output.shape[1] for stage in ("stem", "stage2", "stage4")]
+    assert sizes == [568, 136, 28]
+    assert [model.get_layer(f"decoder{i}_block2_relu").output.shape[1] for i in (1, 4)] == [52, 388]
+    unknown = radzoo.build("unet", (None, None, 1), top=True, width=2)
+    unknown.set_weights(model.get_weights())
+    image = noise((188, 204, 1))
+    found = np.asarray(unknown(image, training=False))
+    assert found.shape == (1, 4, 20, 2)
+    shifted = np.asarray(unknown(np.roll(image, 16, 2), training=False))
+    np.testing.assert_allclose(shifted[:, :, 16:], found[:, :, :4], atol=1e-5)  # nothing but the image is seen
+
+
+def test_cuts_across_3d_unet():
+    model = radzoo.build("unet3d", (116, 132, 132, 3), top=True, width=1)
+    assert model.output_shape == (None, 28, 44, 44, 3)
+    assert [model.get_layer(f"decoder{i}_cut").cropping[0] for i in (1, 2, 3)] == [(4, 4), (16, 16), (40, 40)]
+    kinds = {name: [w.name for w in model.get_layer(name).weights] for name in ("stem_block1_norm", "decoder1_up_conv")}
+    assert kinds == {"stem_block1_norm": ["moving_mean", "moving_variance"], "decoder1_up_conv": ["kernel"]}
+
+
+@pytest.mark.parametrize("name", ["unet_same_tiny", "vnet_tiny", "segnet_tiny", "segnet_basic_tiny", "liver3d_tiny"])
+@pytest.mark.parametrize("shape", [(33, 47, 1), (9, 14, 13, 1)])
+def test_every_size_comes_back(name, shape):
+    model = fill(radzoo.build(name, shape, top=True, classes=3))
+    found = np.asarray(model(noise(shape), training=False))
+    assert found.shape == (1, *shape[:-1], 3)
+    np.testing.assert_allclose(found.sum(-1), 1, rtol=1e-5)
+    assert found.std(axis=tuple(range(len(shape)))).max() > 1e-3  # places differ
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_ready_to_fit(name):
+    """`create_model` ends in `head_logits` and `head`, float32, and one step of learning moves the first layer."""
+    model = radzoo.create_model(name, (64, 64, 1), classes=3, task="segmentation", head="paper")
+    assert model.output_names == ["head"] and model.get_layer("head").activation is keras.activations.softmax
+    assert model.get_layer("head").input.shape == model.get_layer("head_logits").output.shape == model.output_shape
+    fill(model)
+    first = next(layer for layer in model.layers if layer.name.startswith("stem") and layer.name.endswith("_conv"))
+    before = first.get_weights()[0]
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.train_on_batch(noise((64, 64, 1)), np.random.RandomState(0).randint(0, 3, (1, *model.output_shape[1:-1])))
+    assert np.isfinite(first.get_weights()[0]).all() and not np.array_equal(first.get_weights()[0], before)
+
+
+def test_one_class_is_a_sigmoid():
+    """Softmax over one class would be one everywhere."""
+    for name, classes, activation in (
+        ("unet_same", 1, "sigmoid"),
+        ("unet_same", 3, "softmax"),
+        ("liver3d_cnn", 1, "sigmoid"),
+    ):
+        options = {"width": 2} if name == "unet_same" else {"filters": (2, 2, 2, 2)}
+        model = radzoo.build(name, (32, 32, 1), top=True, classes=classes, **options)
+        assert model.get_layer("head").activation is getattr(keras.activations, activation)
+    assert model.output_shape == (None, 32, 32, 1)
+    assert radzoo.build("unet_same", (32, 32, 1), top=True, width=2).get_layer("head_narrow_conv").filters == 2
+
+
+BEFORE = np.array([[1, 5, 0, 0], [2, 3, 0, 0], [4, 4, 1, 2], [4, 0, 3, 3]], "float32")
+PLACED = np.array([[0, 10, 20, 0], [0, 0, 0, 0], [30, 0, 0, 0], [0, 0, 40, 0]], "float32")
+
+
+def test_unpooling_by_hand():
+    """Values go where the maxima were; of equal ones to the first, of zeros to the upper left; gradients come back."""
+    model = made(lambda x, before: unpool(x, before, name="x"), (2, 2, 1), (4, 4, 1))
+    given = np.array([[10, 20], [30, 40]], "float32").reshape(1, 2, 2, 1)
+    np.testing.assert_array_equal(np.asarray(model([given, BEFORE.reshape(1, 4, 4, 1)]))[0, ..., 0], PLACED)
+
+    learner = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Rescaling(1.0)])
+    weight = keras.layers.Conv2D(1, 1, use_bias=False, kernel_initializer="ones")
+    image, before = keras.Input((2, 2, 1)), keras.Input((4, 4, 1))
+    trained = keras.Model([image, before], unpool(weight(learner(image)), before, name="x"))
+    trained.compile(keras.optimizers.SGD(1.0), lambda truth, found: keras.ops.sum(truth * found))
+    wanted = np.arange(16, dtype="float32").reshape(1, 4, 4, 1) / 1000
+    trained.train_on_batch([given, BEFORE.reshape(1, 4, 4, 1)], wanted)
+    gradient = (10 * 1 + 20 * 2 + 30 * 8 + 40 * 14) / 1000  # wanted at the four places
+    assert float(weight.get_weights()[0].item()) == pytest.approx(1 - gradient, rel=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(7, 5, 2), (8, 6, 2), (3, 5, 4, 2), (1, 6, 7, 2)])
+def test_unpooling_undoes_pooling(shape):
+    """Each maximum is back where it was, everything else is zero: against a loop over windows, odd sizes included."""
+    before = np.round(np.maximum(noise(shape), 0), 1)  # many ties, whole windows of zeros
+    image = keras.Input(shape)
+    pooled = ceil_half(image, name="x")
+    found = np.asarray(keras.Model(image, unpool(pooled + 1, image, name="x"))(before))[0]
+    expected = np.zeros(shape, "float32")
+    for window in np.ndindex(*pooled.shape[1:-1], shape[-1]):
+        *corner, channel = window
+        part = before[0][(*(slice(2 * i, 2 * i + 2) for i in corner), channel)]
+        place = np.unravel_index(part.argmax(), part.shape)
+        expected[(*(2 * i + j for i, j in zip(corner, place, strict=True)), channel)] = part.max() + 1
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_unpooling_compiled():
+    """XLA gives the same numbers, ties and odd sizes included."""
+    model = radzoo.create_model("segnet_tiny", (19, 22, 1), classes=2, task="segmentation", head="paper")
+    losses = []
+    for jit in (False, True):
+        model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=jit)
+        fill(model)
+        losses.append([float(model.train_on_batch(noise((19, 22, 1)), np.ones((1, 19, 22)))) for _ in range(3)])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-3)
+    assert losses[0][2] != losses[0][0]
+
+
+def test_residual_of_vnet():
+    """The input is added before the last rectifier, tiled over the filters; no rectifier in between adds and sums."""
+    model = made(lambda x: residual(x, 4, 2, False, "x"), (5, 6, 2))
+    for layer in model.layers:  # convolutions that give nothing, and slopes of .5
+        layer.set_weights([np.full_like(w, 0.5 if "prelu" in layer.name else 0) for w in layer.get_weights()])
+    given = noise((5, 6, 2))
+    tiled = np.concatenate([given, given], -1)
+    np.testing.assert_allclose(model(given), np.where(tiled > 0, tiled, 0.5 * tiled), rtol=1e-6)
+    names = [layer.name for layer in model.layers if "prelu" in layer.name or "add" in layer.name]
+    assert names == ["x_block1_prelu", "x_add", "x_block2_prelu"]
+    assert model.get_layer("x_block1_prelu").alpha.shape == (1, 1, 4)
+    volume = radzoo.build("vnet_tiny", (8, 8, 8, 1))
+    assert volume.get_layer("stem_block1_prelu").alpha.shape == (1, 1, 1, 4)
+    np.testing.assert_allclose(volume.get_layer("stem_block1_prelu").alpha, 0.25)
+
+
+def test_bilinear_kernels():
+    """FCN's: `(1 - |i - centre| / factor)` along each axis, on the diagonal of channels alone, and never learned."""
+    layer = made(lambda x: fixed_bilinear(x, 2, name="x"), (3, 3, 2)).get_layer("x_bilinear")
+    row = np.array([0.25, 0.75, 0.75, 0.25])
+    kernel = layer.get_weights()[0]
+    for channel in (0, 1):
+        np.testing.assert_allclose(kernel[..., channel, channel], np.outer(row, row))
+        assert not kernel[..., channel, 1 - channel].any()
+    model = radzoo.create_model("fcn8s_tiny", (40, 40, 1), classes=2, task="segmentation", head="paper")
+    from radzoo.norms import prepare
+
+    prepare(model, "adapt", None)
+    ours = {weight.path for weight in model.trainable_weights}
+    assert not any("bilinear" in path for path in ours) and any("head_score" in path for path in ours)
+
+
+@pytest.mark.parametrize("skips", [0, 1, 2])
+def test_places_of_fcn(skips):
+    """What lights up in the scores is where the image has it: offsets of 19, 27 and 31 pixels for a border of 100."""
+    model = radzoo.build("fcn8s", (70, 90, 1), top=True, classes=2, skips=skips, blocks=((1,),) * 5, units=1)
+    assert model.get_layer("head_cut").cropping[0][0] == (19, 27, 31)[skips]
+    cuts = [model.get_layer(f"head_score_pool{i}_cut").cropping[0][0] for i in (4, 3)[:skips]]
+    assert cuts == [5, 9][:skips]
+    scores = keras.Model(model.get_layer("head_score_conv").output, model.get_layer("head_logits").output)
+    given = [np.zeros((1, *tensor.shape[1:]), "float32") for tensor in scores.inputs] if skips == 0 else None
+    if given:  # the centre of score (j, k) lies on pixel 32 * (j + 3) + 15.5 - 99 of the image
+        given[0][0, 1, 2, 0] = 1
+        found = np.asarray(scores(given))[0, ..., 0]
+        rows, columns = np.nonzero(found == found.max())
+        assert (rows.mean(), columns.mean()) == (32 * 4 + 15.5 - 99, 32 * 5 + 15.5 - 99)
+
+
+@pytest.mark.slow
+def test_weights_of_vgg_transplanted():
+    """The same tensors give VGG's own maps inside the border, and its dense layers the same numbers as convolutions."""
+    vgg = fill(radzoo.build("vgg16", (224, 224, 3), top=True, units=64, classes=5))
+    whole = radzoo.build("fcn32s", (224, 224, 3), top=True, units=64, border=1, kernel=7)
+    named = convolved({weight.path: np.asarray(weight) for weight in vgg.weights})
+    for weight in whole.weights:
+        if "score" not in weight.path and "bilinear" not in weight.path:
+            weight.assign(named.pop(weight.path))
+    assert not named
+    image = noise((224, 224, 3))
+    pairs = (
+        ("stage4_block3_relu", "stage4_block3_relu"),
+        ("head_pool", "head_pool5"),
+        ("head_fc7_relu", "head_fc7_relu"),
+    )
+    for theirs, ours in pairs:
+        expected = np.asarray(keras.Model(vgg.input, vgg.get_layer(theirs).output)(image, training=False))
+        found = np.asarray(keras.Model(whole.input, whole.get_layer(ours).output)(image, training=False))
+        np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=1e-4, atol=1e-4 * expected.max())
+        assert expected.std() > 0
