@@ -23,7 +23,8 @@ def stages(model: keras.Model) -> list[str]:
 def freeze(model: keras.Model, below: str | None, *, norms: bool = True) -> list[str]:
     """Lets everything from stage `below` on learn and freezes what lies before it, in graph order.
 
-    New layers (the head and a learned adapter of channels) always learn.
+    New layers (the head and a learned adapter of channels) always learn; what only interpolates
+    (`radzoo.upsampling.fixed_bilinear`) never does.
 
     Args:
         below: a stage of `stages(model)`; None lets all stages learn.
@@ -38,7 +39,7 @@ def freeze(model: keras.Model, below: str | None, *, norms: bool = True) -> list
     """
     learning = _learning(model, below)
     for layer in model.layers:
-        held = norms and isinstance(layer, keras.layers.BatchNormalization)
+        held = (norms and isinstance(layer, keras.layers.BatchNormalization)) or layer.name.endswith("_bilinear")
         layer.trainable = True  # to set what is set already is passed over on TensorFlow, variables would keep theirs
         layer.trainable = _stage(layer) in (*learning, "channels") and not held
     return learning

@@ -71,6 +71,8 @@ def fcn_top(
         )
     pools = [ceil_half(x, name=f"head_pool{i}") for i, x in enumerate(features, start=1) if i >= 5 - skips]
     x = pools.pop()
+    if min(x.shape[1:-1]) < kernel:
+        raise BadInput(f"border={border} leaves maps of {x.shape[1:-1]} for a kernel of {kernel}: use border=100")
     for name, size in (("head_fc6", kernel), ("head_fc7", 1)):
         x = relu(conv(x, units, size, padding="valid", bias=True, name=name), name=name)
         x = drop(x, dropout, name=name) if dropout else x
@@ -122,7 +124,5 @@ def _part(x, start: int, sizes, *, name: str):
     """`sizes` pixels of a map from `start` on, along each axis."""
     ends = [n - start - m for n, m in zip(x.shape[1:-1], sizes, strict=True)]
     if min(start, *ends) < 0:
-        raise BadInput(
-            f"scores of {tuple(x.shape[1:-1])} do not cover {tuple(sizes)} pixels from {start}: use border=100"
-        )
+        raise BadInput(f"maps of {x.shape[1:-1]} do not cover {tuple(sizes)} pixels from {start}: use border=100")
     return cut(x, [(start, end) for end in ends], name=name)
