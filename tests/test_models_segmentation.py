@@ -1,5 +1,10 @@
 """Segmentation networks against what their papers print: counts, sizes, and the ways back to the image by hand."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -114,12 +119,54 @@ def test_ready_to_fit(name):
 @pytest.mark.parametrize("name", TINY)
 def test_learns(name):
     """Every weight of the whole network moves in one step, but for the scores' way up in FCN."""
+    keras.utils.set_random_seed(0)  # of dropout
     model = fill(radzoo.create_model(name, (64, 64, 1), classes=3, task="segmentation", head="paper"))
     before = {weight.path: np.array(weight) for weight in model.trainable_weights}
     model.compile("adam", "sparse_categorical_crossentropy")
     model.train_on_batch(noise((64, 64, 1)), np.random.RandomState(0).randint(0, 3, (1, *model.output_shape[1:-1])))
     same = [weight.path for weight in model.trainable_weights if np.array_equal(before[weight.path], weight)]
     assert same == []
+
+
+WHOLE = (  # what the process with JAX runs, too: logits of whole networks, by name and rank
+    "import radzoo, keras, numpy as np; from facts import fill\n"
+    "def logits(name, shape):\n"
+    "    model = fill(radzoo.build(name, shape, top=True, classes=3))\n"
+    "    image = np.random.RandomState(0).rand(1, *shape).astype('float32')\n"
+    "    return np.asarray(keras.Model(model.input, model.get_layer('head_logits').output)(image, training=False))\n"
+    "def all_logits(names):\n"
+    "    shapes = ((64, 48, 1), (24, 32, 36, 1))\n"
+    "    return {f'{name}{len(shape)}': logits(name, shape) for name in names for shape in shapes}\n"
+)
+
+
+@pytest.mark.slow
+def test_whole_networks_on_jax(tmp_path):
+    """The same weights give the same logits on the other backend, in 2-D and in 3-D."""
+    script = f"{WHOLE}import sys; assert keras.backend.backend() == 'jax'\n"
+    script += "np.savez(sys.argv[1], **all_logits(sys.argv[2:]))"
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    file = tmp_path / "logits.npz"
+    subprocess.run([sys.executable, "-c", script, str(file), *TINY], env=environment, check=True)
+    here = {}
+    exec(WHOLE, here)
+    for key, expected in here["all_logits"](TINY).items():
+        found = np.load(file)[key]
+        assert expected.std() > 0
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max(), err_msg=key)
+
+
+def test_whole_networks_reload(tmp_path):
+    """Unpooling, frozen kernels, cuts and resizing are saved with the model, which Keras alone opens."""
+    for name, shape in (("segnet_tiny", (17, 22, 1)), ("fcn8s_tiny", (20, 30, 1)), ("liver3d_tiny", (7, 9, 10, 1))):
+        model = fill(radzoo.build(name, shape, top=True, classes=2))
+        model.save(tmp_path / f"{name}.keras")
+        again = keras.models.load_model(tmp_path / f"{name}.keras")
+        np.testing.assert_array_equal(again(noise(shape)), model(noise(shape)))
+    assert len(again.weights) == len(model.weights)
+    code = "import keras, sys; [keras.models.load_model(f) for f in sys.argv[1:]]; assert 'radzoo' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code, *map(str, tmp_path.glob("*.keras"))], check=True)
 
 
 def test_one_class_is_a_sigmoid():
@@ -129,11 +176,12 @@ def test_one_class_is_a_sigmoid():
         ("unet_same", 3, "softmax"),
         ("liver3d_cnn", 1, "sigmoid"),
     ):
-        options = {"width": 2} if name == "unet_same" else {"filters": (2, 2, 2, 2)}
+        options = {"width": 2, "levels": 2} if name == "unet_same" else {"filters": (2, 2, 2, 2)}
         model = radzoo.build(name, (32, 32, 1), top=True, classes=classes, **options)
         assert model.get_layer("head").activation is getattr(keras.activations, activation)
     assert model.output_shape == (None, 32, 32, 1)
-    assert radzoo.build("unet_same", (32, 32, 1), top=True, width=2).get_layer("head_narrow_conv").filters == 2
+    printed = radzoo.build("unet_same", (32, 32, 1), top=True, width=2, levels=2)
+    assert printed.output_shape == (None, 32, 32, 1) and printed.get_layer("head_narrow_conv").filters == 2
 
 
 BEFORE = np.array([[1, 5, 0, 0], [2, 3, 0, 0], [4, 4, 1, 2], [4, 0, 3, 3]], "float32")
@@ -247,7 +295,7 @@ def test_weights_of_vgg_transplanted():
     bare.set_weights(whole.get_weights()[: len(bare.weights)])
     for found, expected in zip(bare(image, training=False)[2::2], maps, strict=True):
         np.testing.assert_array_equal(found, expected)
-    end = keras.Model(whole.get_layer("head_pool5").output, whole.get_layer("head_fc7_relu").output)
+    end = keras.Model(whole.get_layer("head_pool5_pool").output, whole.get_layer("head_fc7_relu").output)
     given = np.zeros((1, *end.input_shape[1:]), "float32")
     given[:, 2:9, 3:10] = pooled
     found, expected = np.asarray(end(given, training=False))[:, 2, 3], np.asarray(dense)

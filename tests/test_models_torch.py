@@ -38,6 +38,8 @@ PRINTED = [
     ("caffenet", "caffenet", {}, "227x227", TOWERS),
     ("googlenet", "googlenet", {}, "224x224", HEADS),
     ("googlenet_caffe", "googlenet", {"norm": "caffe"}, "224x224", HEADS),
+    ("unet", "unet", {}, "204x188", {}),
+    ("segnet", "segnet", {}, "75x90", {}),
 ]
 
 

@@ -46,6 +46,23 @@ class Named(nn.Module):
             setattr(self, f"{name}_conv", nn.Conv2d(x.shape[1], filters, kernel, stride, padding, groups=groups))
         return F.relu(getattr(self, f"{name}_conv")(x))
 
+    def norm_conv(self, x, filters, name):
+        if not hasattr(self, f"{name}_norm"):
+            setattr(self, f"{name}_conv", nn.Conv2d(x.shape[1], filters, 3, padding=1))
+            setattr(self, f"{name}_norm", nn.BatchNorm2d(filters))
+        return F.relu(getattr(self, f"{name}_norm")(getattr(self, f"{name}_conv")(x)))
+
+    def up(self, x, filters, name):
+        if not hasattr(self, f"{name}_conv"):
+            setattr(self, f"{name}_conv", nn.ConvTranspose2d(x.shape[1], filters, 2, 2))
+        return F.relu(getattr(self, f"{name}_conv")(x))
+
+    def pixels(self, x, classes, **options):
+        """The last convolution, with the classes as the last axis."""
+        if not hasattr(self, "head_logits"):
+            self.head_logits = nn.Conv2d(x.shape[1], classes, **options)
+        return self.head_logits(x).permute(0, 2, 3, 1)
+
     def linear(self, x, units, name):
         if not hasattr(self, name):
             setattr(self, name, nn.Linear(x.shape[1], units))
@@ -116,7 +133,50 @@ class GoogLeNet(Named):
         return [main, self.auxiliary(a, "head_auxiliary1"), self.auxiliary(d, "head_auxiliary2")]
 
 
+class UNet(Named):
+    """Ronneberger 2015: valid convolutions, the map across cut in its middle."""
+
+    def pair(self, x, filters, name):
+        return self.conv(self.conv(x, filters, 3, f"{name}_block1"), filters, 3, f"{name}_block2")
+
+    def forward(self, x):
+        maps = [self.pair(x, 64, "stem")]
+        for i in (1, 2, 3, 4):
+            maps.append(self.pair(F.max_pool2d(maps[-1], 2), 64 * 2**i, f"stage{i}"))
+        x = maps.pop()
+        for i, across in enumerate(reversed(maps), start=1):
+            x = self.up(x, across.shape[1], f"decoder{i}_up")
+            top, left = ((a - b) // 2 for a, b in zip(across.shape[2:], x.shape[2:], strict=True))
+            across = across[:, :, top : top + x.shape[2], left : left + x.shape[3]]
+            x = self.pair(torch.cat([across, x], 1), across.shape[1], f"decoder{i}")
+        return [self.pixels(x, 2, kernel_size=1)]
+
+
+class SegNet(Named):
+    """Badrinarayanan 2017, with torch's own pooling indices and unpooling."""
+
+    WIDTHS = ((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3)
+    BACK = ((512,) * 3, (512, 512, 256), (256, 256, 128), (128, 64), (64,))
+
+    def forward(self, x):
+        places = []
+        for i, widths in enumerate(self.WIDTHS):
+            for j, filters in enumerate(widths, start=1):
+                x = self.norm_conv(x, filters, f"{f'stage{i}' if i else 'stem'}_block{j}")
+            size = x.shape[2:]
+            x, indices = F.max_pool2d(x, 2, ceil_mode=True, return_indices=True)
+            places.append((indices, size))
+        for i, widths in enumerate(self.BACK, start=1):
+            indices, size = places.pop()
+            x = F.max_unpool2d(x, indices, 2, output_size=size)
+            for j, filters in enumerate(widths, start=1):
+                x = self.norm_conv(x, filters, f"decoder{i}_block{j}")
+        return [self.pixels(x, 11, kernel_size=3, padding=1)]
+
+
 OWN = {
+    "unet": UNet,
+    "segnet": SegNet,
     "alexnet": lambda: AlexNet(krizhevsky),
     "caffenet": lambda: AlexNet(caffe, pool_first=True),
     "googlenet": lambda: GoogLeNet(krizhevsky),
