@@ -1,4 +1,4 @@
-"""How good a classifier or a predicted number is, and how sure of that one can be: NumPy and SciPy alone.
+"""How good a classifier, a predicted number or a segmentation is, and how sure of that one can be: no Keras.
 
 Every interval is nominally 95 %; `tests/test_coverage.py` measures what it really covers.
 """
@@ -10,10 +10,14 @@ from radzoo.metrics.curves import auc, average_precision, roc_band
 from radzoo.metrics.cuts import grade_names, grades, monotone
 from radzoo.metrics.evaluation import evaluate
 from radzoo.metrics.froc import evaluate_froc, hits
+from radzoo.metrics.instances import evaluate_instances, instances_of
+from radzoo.metrics.membranes import membrane_scores
 from radzoo.metrics.ordinal import evaluate_ordinal
+from radzoo.metrics.overlap import measure_case, measure_readers
 from radzoo.metrics.regression import compare_regression, evaluate_regression
 from radzoo.metrics.resampling import cluster_bootstrap
 from radzoo.metrics.score import score, score_name
+from radzoo.metrics.segmentation import compare_segmentation, evaluate_segmentation, segmentation_summary
 from radzoo.metrics.thresholds import read_rule, rule_text, threshold_for
 from radzoo.metrics.units import Units, pool_units
 
@@ -26,14 +30,21 @@ __all__ = [
     "cluster_bootstrap",
     "compare",
     "compare_regression",
+    "compare_segmentation",
     "evaluate",
     "evaluate_froc",
+    "evaluate_instances",
     "evaluate_ordinal",
     "evaluate_regression",
+    "evaluate_segmentation",
     "grade_names",
     "grades",
     "hits",
     "holm",
+    "instances_of",
+    "measure_case",
+    "measure_readers",
+    "membrane_scores",
     "monotone",
     "pool_units",
     "read_rule",
@@ -42,5 +53,6 @@ __all__ = [
     "rule_text",
     "score",
     "score_name",
+    "segmentation_summary",
     "threshold_for",
 ]

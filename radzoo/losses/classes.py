@@ -1,4 +1,4 @@
-"""Losses with one weight per class; they run on every Keras backend, compiled or not.
+"""Losses of classes, grades and numbers, with one weight per class.
 
 A loss is a function of `(truth, prediction)`, both `(batch, k)`, to `(batch,)`.
 """
