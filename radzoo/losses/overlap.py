@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from keras import ops
 
-from radzoo.losses.pixels import divided, parts, spatial_mean
+from radzoo.losses.pixels import parts, quotient, spatial_mean
 
 SURE = 1e-6  # a power below 1 has no finite slope at 0: overlap closer to 1 than this teaches nothing
 
@@ -31,7 +31,7 @@ def dice_loss(*, squared: bool = True, background: bool = False):
         size = spatial_mean(pixel * truth)
         both = spatial_mean(pixel * truth * p)
         said = spatial_mean(pixel * (ops.square(p) if squared else p))
-        return _over_classes(1 - divided(2 * both, said + size), size)
+        return _over_classes(1 - quotient(2 * both, said + size, size > 0), size)
 
     return loss
 
@@ -54,7 +54,8 @@ def generalized_dice():
         weight = ops.where(present, ops.square(smallest / ops.where(present, size, 1.0)), 1.0)
         both = ops.sum(weight * spatial_mean(pixel * truth * p), axis=-1)
         total = ops.sum(weight * (size + spatial_mean(pixel * p)), axis=-1)
-        return ops.where(ops.any(present, axis=-1), 1 - divided(2 * both, total), 0.0)
+        some = ops.any(present, axis=-1)
+        return ops.where(some, 1 - quotient(2 * both, total, some), 0.0)
 
     return loss
 
@@ -82,7 +83,7 @@ def focal_tversky(gamma: float = 4 / 3, alpha: float = 0.3, beta: float = 0.7, *
         size = spatial_mean(pixel * truth)
         both = spatial_mean(pixel * truth * p)
         false, lost = spatial_mean(pixel * (1 - truth) * p), size - both
-        missing = 1 - divided(both, both + alpha * false + beta * lost)
+        missing = 1 - quotient(both, both + alpha * false + beta * lost, size > 0)
         if gamma != 1:
             missing = ops.power(ops.maximum(missing, SURE), 1 / gamma)
         return _over_classes(missing, size)
@@ -99,4 +100,5 @@ def _classes(truth, probability, background: bool):
 def _over_classes(loss, size):
     """Mean over the classes that an image holds; `(batch, classes)` both, to `(batch,)`."""
     present = ops.cast(size > 0, "float32")
-    return divided(ops.sum(present * loss, axis=-1), ops.sum(present, axis=-1))
+    count = ops.sum(present, axis=-1)
+    return quotient(ops.sum(present * loss, axis=-1), count, count > 0)

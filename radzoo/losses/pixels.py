@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from keras import ops
 
-# A probability below this counts as this. It is far below that of a class (`classes.EPSILON`), since a clipped pixel has
-# no gradient, and among a million pixels some are always wrong and certain.
+# A probability below this counts as this. It is far below that of an image (`classes.EPSILON`): what is clipped has no
+# gradient, and among a million pixels some are always certain and wrong.
 LEAST = 1e-30
 
 
@@ -51,12 +51,11 @@ def pixel_crossentropy(class_weights=None, gamma: float = 0.0):
         unsure = ops.power(1 - p, gamma) if gamma else 1.0
         said = -ops.sum(weights * one_hot * unsure * ops.log(p), axis=-1, keepdims=True)
         counted = spatial_mean(ops.cast(pixel > 0, "float32"))
-        return divided(spatial_mean(pixel * said), counted)[:, 0]
+        return quotient(spatial_mean(pixel * said), counted, counted > 0)[:, 0]
 
     return loss
 
 
-def divided(above, below):
-    """The quotient; 0, with no gradient, where nothing is below."""
-    some = below > 0
+def quotient(above, below, some):
+    """Where there is some; elsewhere 0 with no gradient, which a division by nearly 0 would make NaN under XLA."""
     return ops.where(some, above / ops.where(some, below, 1.0), 0.0)
