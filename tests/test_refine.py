@@ -86,7 +86,7 @@ def test_mean_field_equals_the_sum_over_all_pairs(shape, spacing):
     image, probability = rng().random(shape).astype("float32"), rng().dirichlet([1, 1, 1], shape)
     found = mean_field(probability, image, spacing, **NUMBERS, iterations=5)
     expected = every_pair(probability, image, spacing, 5)
-    assert np.abs(expected - probability).mean() > 0.05
+    assert np.abs(expected - probability).mean() > 0.02
     np.testing.assert_allclose(found, expected, atol=2e-4)
     assert found.dtype == np.float32
 
@@ -147,7 +147,8 @@ def dice(found, truth) -> float:
 @pytest.mark.parametrize("kind", KINDS)
 def test_masks_of_livers_become_better(kind, printed):
     """Every one of three livers, with clearly and with slightly wrong maps."""
-    for wrong, gain in ((1.0, {"largest": 0.01, "crf": 0.1, "graph_cut": 0.08}), (0.4, dict.fromkeys(KINDS, 0.0))):
+    gains = {"largest": (0.01, 0.001), "crf": (0.1, 0.05), "graph_cut": (0.08, 0.05)}
+    for wrong, gain in zip((1.0, 0.4), gains[kind], strict=True):
         rows = []
         for seed in range(3):
             truth, image, probability, spacing = liver(seed, wrong)
@@ -156,7 +157,7 @@ def test_masks_of_livers_become_better(kind, printed):
             rows.append((dice(probability[..., 1] > 0.5, truth), dice(found == 1, truth)))
         before, after = np.transpose(rows)
         printed(f"Dice of livers, {kind}, wrong by {wrong}", f"{before.round(3)} {after.round(3)}")
-        assert (after >= before).all() and (after - before).mean() > gain[kind]
+        assert (after >= before).all() and (after - before).mean() > gain
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -32,15 +32,16 @@ def mean_field(
     *,
     smoothness: float = 3.0,
     smoothness_mm: float = 2.0,
-    appearance: float = 5.0,
-    appearance_mm: float = 6.0,
-    appearance_sigma: float = 0.06,
+    appearance: float = 8.0,
+    appearance_mm: float = 3.0,
+    appearance_sigma: float = 0.03,
     iterations: int = 5,
 ) -> np.ndarray:
     """Probabilities after mean-field updates.
 
     The two weights are what all neighbours together say, against -log P: w times the sum of the kernel over an endless
-    grid. So they mean the same at every spacing.
+    grid. So they mean the same at every spacing. Defaults: found on liver phantoms, 0..1 being 500 HU; stronger ones
+    mend maps with large gaps and harm good ones.
 
     Args:
         probability: `(y, x, classes)` or `(z, y, x, classes)`.
@@ -95,7 +96,7 @@ class _Space:
             reach = int(6 * sigma / step) + 1
             whole = np.exp(-((np.arange(-reach, reach + 1) * step / sigma) ** 2) / 2).sum()
             self.factors.append(_factor(np.arange(count) * step, sigma) / np.float32(np.sqrt(whole)))
-            self.middle /= whole
+            self.middle /= float(whole)
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """`(z, y, x)` to `(z, y, x)`: down to the eigenvectors' coordinates along x, y and z, and back."""
