@@ -6,6 +6,7 @@ modelled: real gyri, the insula, vessels; cerebellum and brain stem are simple b
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ VENTRICLE = (  # of one side: places z, y, x in mm and radius, from the frontal 
     ((8, -38, 10), 3.0), ((16, -22, 9), 5.0), ((22, 0, 10), 4.5), ((20, 18, 15), 5.0), ((8, 30, 23), 6.0),
     ((0, 46, 24), 2.5), ((8, 30, 23), 5.5), ((-10, 20, 30), 3.0), ((-18, 2, 30), 2.0),
 )  # fmt: skip
+NUCLEI = (((6, 8, 13), (9, 14, 8)), ((8, -12, 24), (13, 15, 5)), ((14, -22, 15), (8, 10, 4)))  # centre, half axes
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,36 +45,41 @@ class Brain:
 def draw(generator: np.random.Generator, grid: Grid) -> Brain:
     """One adult's brain."""
     between, edge = generator.uniform, float(np.mean(grid.step))
-    size = float(np.clip(generator.normal(1, 0.04), 0.92, 1.06))
+    size = float(np.clip(generator.normal(1, 0.04), 0.92, 1.03))
     z, y, x = (axis / np.float32(size) for axis in grid.open)
     bend = 1.2 * field(generator, grid, 4, 120, 40)
     folds = field(generator, grid, 0.0, 60, 19.0)
     hemispheres, lower = outline(z, y, x, bend)
     inside = np.maximum(hemispheres, lower)
     ventricle = ventricles(generator, grid, z, y, x, bend)
-    core = 22 - np.hypot(z - 6, (y - 2) / 1.6)  # where the hemispheres are one
-    middle = np.abs(x + 0.3 * bend) + 0 * core
-    apart = soft(-core, 8)
-    sulci = soft(0.10 - np.abs(folds), 0.25) * soft(20 - hemispheres, 6) * soft(hemispheres - lower, 6)
-    cleft = soft(0.8 - middle, edge) * apart
-    cortex = soft(6.5 - np.minimum(hemispheres, 13 * np.abs(folds) + 0.5 * np.maximum(hemispheres - 13, 0) + 1), 3)
-    cortex = np.maximum(cortex, soft(4 - middle, 2) * apart)
-    folia = 0.5 + 0.5 * np.sin(2 * np.pi * (z + 0.3 * y + bend) / 6)
-    cortex = np.where(lower > hemispheres, soft(10 - lower, 4) * (0.4 + 0.6 * folia) * (y > 18), cortex)
+    cortex, gaps = mantle(z, y, x, hemispheres, lower, folds, bend)
     for side in (-1, 1):
-        for place, axes in (((6, 8, 13), (9, 14, 8)), ((8, -12, 24), (13, 15, 5)), ((14, -22, 15), (8, 10, 4))):
+        for place, axes in NUCLEI:
             nucleus = ellipsoid(z, y, x, (place[0], place[1], side * place[2]), axes) + 0.5 * bend
             cortex = np.maximum(cortex, soft(nucleus, 3) * 0.9)
     third = np.minimum(between(1.5, 3.0) - np.abs(x), 9 - np.hypot(z - 2, (y - 2) / 1.3))
     tissue = soft(inside, edge)
-    fluid = np.maximum(np.maximum(0.9 * sulci, 0.8 * cleft), np.maximum(soft(ventricle, edge), soft(third, edge)))
-    grey = tissue * (1 - fluid) * np.clip(cortex, 0, 1)
-    white = tissue * (1 - fluid) * (1 - np.clip(cortex, 0, 1))
+    fluid = np.maximum(gaps, np.maximum(soft(ventricle, edge), soft(third, edge)))
+    grey, white = tissue * (1 - fluid) * cortex, tissue * (1 - fluid) * (1 - cortex)
     slopes = np.gradient(-ventricle)
     length = np.maximum(np.sqrt(sum(axis**2 for axis in slopes)), 1e-6)
     caps = soft(np.abs(y - 4) - 36, 14) * np.exp(np.minimum(ventricle, 0) / 6)
     maps = (grey, white, tissue * fluid, inside * size, ventricle, caps)
     return Brain(*(each.astype("float32") for each in maps), tuple(axis / length for axis in slopes))
+
+
+def mantle(z, y, x, hemispheres, lower, folds, bend) -> tuple[np.ndarray, np.ndarray]:
+    """Shares of grey matter along the surfaces, and of fluid in the sulci and between the hemispheres."""
+    middle = np.abs(x + 0.3 * bend)
+    apart = soft(np.hypot(z - 6, (y - 2) / 1.6) - 22, 8)  # around this core the hemispheres are two
+    sulci = soft(0.10 - np.abs(folds), 0.25) * soft(20 - hemispheres, 6) * soft(hemispheres - lower, 6)
+    depth = np.minimum(hemispheres, 13 * np.abs(folds) + 0.5 * np.maximum(hemispheres - 13, 0) + 1)
+    cortex = np.maximum(soft(6.5 - depth, 3), soft(4 - middle, 2) * apart)
+    folia = 0.7 + 0.3 * np.sin(2 * np.pi * (z + 0.3 * y + bend) / 6)
+    cerebellum = soft(10 - lower, 4) * folia * (y > 18)
+    return np.where(lower > hemispheres, cerebellum, cortex), np.maximum(
+        0.9 * sulci, 0.8 * soft(0.8 - middle, 2) * apart
+    )
 
 
 def outline(z, y, x, bend) -> tuple[np.ndarray, np.ndarray]:
@@ -91,6 +98,6 @@ def ventricles(generator, grid: Grid, z, y, x, bend) -> np.ndarray:
     nearest = np.full(grid.shape, -99, "float32")
     for side in (-1, 1):
         chain = [(np.array(place) * (1, 1, side), radius * wide) for place, radius in VENTRICLE]
-        for (start, first), (end, last) in zip(chain[:-1], chain[1:], strict=True):
+        for (start, first), (end, last) in itertools.pairwise(chain):
             nearest = np.maximum(nearest, tube(z, y, x, start, end, (first, last)))
     return nearest + 0.4 * bend

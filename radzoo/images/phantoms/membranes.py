@@ -19,10 +19,10 @@ from radzoo.images.phantoms.masked import Plane
 from radzoo.images.phantoms.texture import ellipse, field, grid, soft
 
 PATIENTS, SIZE = 8, 256  # specimens; 4 nm per pixel
-SECTIONS, THICK = 4, 8.0  # per specimen; pixels from one section to the next
+SECTIONS, THICK = 4, 6.0  # per specimen; pixels from one section to the next
 LEVELS = (-0.3, 0.0, 0.3)  # of which a section is the mean, in thicknesses
 PITCH, WALL = 38.0, 4.0  # pixels: between the middles of cells, and across a membrane
-SCANNERS = (("Grain of Sand", 0.06, 0.7), ("Small World", 0.08, 0.8), ("Nutshell", 0.07, 0.6))  # noise, blur in pixels
+SCANNERS = (("Grain of Sand", 0.05, 0.7), ("Small World", 0.07, 0.8), ("Nutshell", 0.06, 0.6))  # noise, blur in pixels
 CYTOPLASM, MEMBRANE, ORGANELLE = 0.66, 0.26, 0.45  # grey
 
 

@@ -35,7 +35,7 @@ def patient(generator: np.random.Generator, size: int) -> Iterator[tuple[dict, d
     step = LENGTH / size
     grid = Grid((round(0.82 * size), size, round(0.82 * size)), (step, step, step))
     brain = draw(generator, grid)
-    lesion, load = lesions(generator, grid, brain)
+    lesion = lesions(generator, grid, brain)
     mask = (lesion > 0.5).astype("uint8")
     pictures = {}
     for column, level in (("image", FLAIR), ("t1", T1)):
@@ -49,8 +49,8 @@ def patient(generator: np.random.Generator, size: int) -> Iterator[tuple[dict, d
     yield pictures, {"scanner": name, "lesions_ml": round(float(mask.sum()) * step**3 / 1000, 2)}
 
 
-def lesions(generator, grid: Grid, brain: Brain) -> tuple[np.ndarray, float]:
-    """How much of each voxel is lesion, 0..1; and the wanted load in ml."""
+def lesions(generator, grid: Grid, brain: Brain) -> np.ndarray:
+    """How much of each voxel is lesion, 0..1."""
     load = float(np.exp(generator.uniform(np.log(0.4), np.log(35))))
     share, made = np.zeros(grid.shape, "float32"), 0.0
     near = np.where(brain.white > 0.8, np.exp(np.minimum(brain.ventricle, 0) / 5), 0).ravel()
@@ -75,7 +75,7 @@ def lesions(generator, grid: Grid, brain: Brain) -> tuple[np.ndarray, float]:
         share[part] = np.maximum(share[part], one)
         if made >= load:
             break
-    return share, load
+    return share
 
 
 def contrast(generator, grid: Grid, brain: Brain, lesion, level: dict, *, flair: bool) -> np.ndarray:
@@ -84,7 +84,7 @@ def contrast(generator, grid: Grid, brain: Brain, lesion, level: dict, *, flair:
     values = values + 0.02 * field(generator, grid, 2, 40, 4) * (brain.fluid < 0.5)
     if flair:
         rim = np.exp(-(((brain.ventricle + 1.0) / 1.6) ** 2)) * generator.uniform(0.08, 0.25)  # in every brain
-        patches = soft(field(generator, grid, 2, 40, 12) - 1.0, 1.0) * brain.grey * generator.uniform(0.1, 0.22)
+        patches = soft(field(generator, grid, 2, 40, 12) - 1.0, 1.0) * brain.grey * generator.uniform(0.05, 0.16)
         values = values + rim * brain.white * (0.6 + brain.caps) + patches
         target = level["lesion"] * generator.uniform(0.9, 1.1) + 0.08 * field(generator, grid, 2, 30, 8)
     else:

@@ -60,15 +60,18 @@ def scatter(generator, size: int, count: int, radius: float, long: float):
         if placed and generator.random() < 0.65:
             near, way = placed[generator.integers(len(placed))], generator.uniform(0, 2 * np.pi)
             middle = near[:2] + (near[2] + mean) * generator.uniform(0.85, 1.1) * np.array([np.cos(way), np.sin(way)])
-        edge = nucleus(generator, x, y, middle, mean, long, turn)
+        reach = 2.5 * long * mean * np.array([[-1], [1]])
+        corners = np.clip(np.rint(middle[::-1] + size / 2 + reach), 0, size).astype(int)
+        part = tuple(slice(*pair) for pair in corners.T)  # the others are far away
+        edge = nucleus(generator, x[:, part[1]], y[part[0]], middle, mean, long, turn)
         body = edge > 0
-        free = body & (number == 0)
+        free = body & (number[part] == 0)
         if not free.sum() > max((1 - OVERLAP) * body.sum(), 20):
             continue
         placed.append((*middle, mean))
-        number[free] = len(placed)
-        inside = np.maximum(inside, edge)
-        shade[free] = generator.random()
+        number[part][free] = len(placed)
+        inside[part] = np.maximum(inside[part], edge)
+        shade[part][free] = generator.random()
         if len(placed) == count:
             break
     return number, inside, shade
@@ -88,14 +91,14 @@ def nucleus(generator, x, y, middle, mean: float, long: float, turn: float) -> n
 
 
 def glow(generator, nuclei, inside, shade, look) -> np.ndarray:
-    """Fluorescence, mostly within 0..1: nuclei whose brightness spans a factor of five, haze around them, debris."""
+    """Fluorescence, mostly within 0..1: nuclei whose brightness spans a factor of eight, haze around them, debris."""
     size = len(nuclei)
-    level = (0.12 + 0.25 * look[0]) * 5 ** (shade - 0.3)
+    level = (0.1 + 0.2 * look[0]) * 8 ** (shade - 0.25)
     chromatin = 1 + 0.22 * field(generator, size, 1.0, 16, 4) - 0.3 * soft(field(generator, size, 0, 64, 9) - 1.6, 0.5)
     bright = nuclei * level * chromatin * soft(inside + 1, 4)
-    haze = cv2.GaussianBlur(bright.astype("float32"), (0, 0), 9) * (0.25 + 0.35 * look[1])
-    uneven = 0.05 + 0.05 * look[2] + 0.03 * field(generator, size, 4, size, size / 3)
-    ghosts = 0.09 * soft(field(generator, size, 1.5, 40, 26) - 1.3, 0.8)  # nuclei of another plane
+    haze = cv2.GaussianBlur(bright.astype("float32"), (0, 0), 9) * (0.4 + 0.5 * look[1])
+    uneven = 0.05 + 0.05 * look[2] + 0.06 * field(generator, size, 4, size, size / 3)
+    ghosts = (0.12 + 0.15 * look[0]) * soft(field(generator, size, 1.5, 40, 22) - 1.1, 1.0)  # nuclei of another plane
     specks = soft(field(generator, size, 0, 64, 5.5) - 3.0, 0.4) * 0.5
     return np.maximum(uneven, 0.02) + bright + haze + ghosts + specks
 
@@ -105,9 +108,9 @@ def dye(generator, nuclei, inside, shade, look) -> np.ndarray:
     size = len(nuclei)
     stroma = 0.78 + 0.08 * look[0] + 0.05 * field(generator, size, 3, 60, 4)
     fibres = np.abs(field(generator, size, 1.0, 50, 14))
-    stroma = stroma - (0.12 + 0.1 * look[1]) * soft(0.12 - fibres, 0.25)
-    clots = soft(field(generator, size, 1.5, 40, 22) - 1.3, 0.6)  # cytoplasm and red cells
-    stroma = stroma - 0.2 * clots
-    depth = (0.22 + 0.12 * look[2]) + 0.28 * shade
+    stroma = stroma - (0.2 + 0.12 * look[1]) * soft(0.15 - fibres, 0.25)
+    clots = soft(field(generator, size, 1.5, 40, 18) - 1.1, 0.8)  # cytoplasm and red cells
+    stroma = stroma - 0.3 * clots
+    depth = (0.14 + 0.1 * look[2]) + 0.28 * shade
     chromatin = 1 + 0.2 * field(generator, size, 1.0, 12, 3) + 0.25 * np.exp(-((inside / 1.5) ** 2))
     return stroma - nuclei * depth * chromatin * soft(inside + 1.5, 3)
