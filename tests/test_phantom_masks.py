@@ -95,11 +95,10 @@ def test_a_recipe_finds_image_and_mask(tmp_path, monkeypatch):
     assert data.image == ("image", "t1") and data.label == ("mask",) and data.patient == "patient_id" and not notes
 
 
-@pytest.mark.parametrize(("kind", "sizes"), [("liver_lesions", (32, 48)), ("prostate_mr", (36, 72))])
-def test_a_smaller_image_shows_the_same_anatomy(kind, sizes):
-    """The field in mm stays: organs keep their size within what the random fields of another grid change."""
-    made = [np.median([mm3(row) for row in drawn(kind, 4, size)]) for size in sizes]
-    assert made[0] == pytest.approx(made[1], rel=0.3)
+def test_a_smaller_image_shows_the_same_anatomy():
+    """The field in mm stays: a liver keeps its size within what the random fields of another grid change."""
+    made = [np.median([mm3(row) for row in drawn("liver_lesions", 3, size)]) for size in (32, 48)]
+    assert made[0] == pytest.approx(made[1], rel=0.2)
 
 
 def mm3(row):
@@ -331,7 +330,7 @@ MOST = {  # Dice that no grey level reaches; of membranes, not of the cells arou
 def test_no_grey_level_segments(kind):
     size = {"liver_lesions": 48, "prostate_mr": 72, "ms_lesions": 56, "membranes": 96, "nuclei": 96}.get(kind)
     rows = drawn(kind, {"membranes": 2, "nuclei": 10}.get(kind, 4), size)
-    if kind == "nuclei":  # of one stain a grey level finds three pixels in four
+    if kind == "nuclei":  # within one stain a grey level reaches .8, as in the real set
         stains = [[row for row in rows if row[1]["stain"] == stain] for stain in nuclei.STAINS]
         rows = [row for pair in zip(*stains, strict=False) for row in pair]
         assert len(rows) > 3

@@ -139,9 +139,9 @@ def write(
         findings: of the chest, the ones that occur and have a column; the others never occur. None takes all.
         prevalence: of the chest, `{finding: share of patients}` where it should differ from `PREVALENCE`.
     Returns:
-        The path of the index: file (or one column per phase), patient_id, scanner, the columns that the kind's module
-        describes, synthetic (1); `index.csv`, of lungs the table that `KINDS` names. For pneumonia `images.npz`, in the
-        layout of MedMNIST.
+        The path of the index: file (or one column per phase, or image and mask), patient_id, scanner, the columns that
+        the kind's module describes, synthetic (1); `index.csv`, of lungs the table that `KINDS` names. For pneumonia
+        `images.npz`, in the layout of MedMNIST.
     Raises:
         BadInput: unknown kind or finding, or a folder that holds anything else.
     """

@@ -42,7 +42,7 @@ def patient(generator: np.random.Generator, size: int) -> Iterator[tuple[dict, d
 
 
 def draw(generator, size: int) -> dict:
-    """One specimen: the middles of its cells and their sizes, displacements `(2, size, size)`, organelles."""
+    """One specimen: the middles of its cells (and a fourth axis for their sizes), their greys, bends, organelles."""
     depth, rim = SECTIONS * THICK, 2 * PITCH
     count = int((size + 2 * rim) ** 2 * (depth + 2 * rim) / PITCH**3)
     middles = generator.uniform((-rim, -rim, -rim), (depth + rim, size + rim, size + rim), (count, 3))
@@ -56,7 +56,8 @@ def draw(generator, size: int) -> dict:
         )
     )
     lifted = np.column_stack((middles, np.sqrt(weight.max() - weight)))
-    return {"tree": cKDTree(lifted), "middles": lifted, "bend": bend, "mitochondria": mitochondria}
+    shade = generator.normal(0, 0.035, count).astype("float32")
+    return {"tree": cKDTree(lifted), "middles": lifted, "bend": bend, "mitochondria": mitochondria, "shade": shade}
 
 
 def walls(tissue: dict, depth: float, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -82,8 +83,7 @@ def cut(generator, tissue: dict, depth: float, size: int) -> tuple[np.ndarray, n
     levels = [walls(tissue, depth + step * THICK, size) for step in LEVELS]
     wall, cell = levels[len(LEVELS) // 2]
     dark = np.mean([soft(WALL / 2 - far, 2.0) for far, _ in levels], axis=0)
-    shade = np.random.default_rng(7).normal(0, 0.035, len(tissue["middles"]))[cell]  # the same in each section
-    image = CYTOPLASM + shade + 0.025 * field(generator, size, 1.0, 30, 4)
+    image = CYTOPLASM + tissue["shade"][cell] + 0.025 * field(generator, size, 1.0, 30, 4)
     inside = soft(wall - WALL / 2 - 2, 2)
     specks = soft(field(generator, size, 0.0, 64, 6.0) - 1.9, 0.5)  # microtubules and ribosomes
     image = image - 0.2 * inside * specks
