@@ -85,9 +85,8 @@ def neighbours(generator, z, y, x, bumps, level: float) -> list[tuple[np.ndarray
     full = between(0.75, 1.1)
     stomach = ellipsoid(z, y, x, (15, -32, 62), np.array((42, 32, 36)) * full) + bumps
     gas = np.minimum(stomach - 4, -32 - 12 * full - y)
-    duct = ellipsoid(
-        z, y, x, (between(-45, -20), between(-45, -20), between(-50, -28)), between((16, 11, 10), (30, 18, 16))
-    )
+    below = between((-45, -45, -50), (-20, -20, -28))
+    gallbladder = ellipsoid(z, y, x, below, between((16, 11, 10), (30, 18, 16)))
     organs = [
         (lungs + 0 * bumps, LUNG),
         (heart, level + generator.normal(5, 12)),
@@ -95,7 +94,7 @@ def neighbours(generator, z, y, x, bumps, level: float) -> list[tuple[np.ndarray
         (stomach, MUSCLE + 10),
         (stomach - 4, generator.normal(*food) + bumps),
         (gas, AIR + 60),
-        (duct, between(4, 22)),
+        (gallbladder, between(4, 22)),
     ]
     for side in (-1, 1):
         kidney = ellipsoid(z, y, x, (-48 - 6 * side, 42, side * 62), between((46, 24, 24), (56, 30, 30))) + bumps / 2

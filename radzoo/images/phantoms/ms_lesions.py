@@ -68,9 +68,10 @@ def lesions(generator, grid: Grid, brain: Brain) -> np.ndarray:
             way /= max(np.linalg.norm(way), 1e-6)
         part, (z, y, x) = grid.near(centre - 3 * radius, centre + 3 * radius)
         dz, dy, dx = z - centre[0], y - centre[1], x - centre[2]
-        along = (dz * way[0] + dy * way[1] + dx * way[2]) / (1.7 if beside else 1.2)
-        across = np.sqrt(np.maximum(dz**2 + dy**2 + dx**2 - (along * (1.7 if beside else 1.2)) ** 2, 0))
-        one = soft(radius * (1 + 0.25 * rough[part]) - np.hypot(along, across), 1.5) * brain.white[part]
+        along = dz * way[0] + dy * way[1] + dx * way[2]
+        across = np.sqrt(np.maximum(dz**2 + dy**2 + dx**2 - along**2, 0))
+        long = 1.7 if beside else 1.2
+        one = soft(radius * (1 + 0.25 * rough[part]) - np.hypot(along / long, across), 1.5) * brain.white[part]
         made += float(np.maximum(one - share[part], 0).sum()) * float(np.prod(grid.step)) / 1000
         share[part] = np.maximum(share[part], one)
         if made >= load:

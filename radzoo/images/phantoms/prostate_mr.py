@@ -100,9 +100,8 @@ def interior(generator, grid: Grid, z, y, x, prostate, bumps) -> np.ndarray:
     values = peripheral * (1 - zone) + transition * zone
     if generator.random() < 0.5:
         side, radius = generator.choice([-1, 1]), between(4, 9)
-        focus = ellipsoid(
-            z, y, x, (between(-8, 8), between(9, 13), side * between(6, 18)), (radius, 0.7 * radius, radius)
-        )
+        place = between(-8, 8), between(9, 13), side * between(6, 18)
+        focus = ellipsoid(z, y, x, place, (radius, 0.7 * radius, radius))
         values = values + (0.3 - values) * soft(focus, 3)
     duct = soft(2.0 - np.hypot(x, y + 2 + 0.15 * z), 2)
     front = soft(-y - 9 - 0.05 * x**2, 4)  # fibromuscular stroma
