@@ -11,6 +11,7 @@ from keras import layers, ops
 from radzoo import channels as grey
 from radzoo import inflation, registry
 from radzoo.anisotropy import building
+from radzoo.decoders import segmenter
 from radzoo.errors import BadInput
 from radzoo.images.input import Input
 from radzoo.layers import activate, classifier
@@ -41,6 +42,8 @@ def create_model(
     spacing_mm: tuple[float, float, float] | None = None,
     dropout: float = 0.0,
     covariates: int = 0,
+    decoder: tuple[int, ...] | None = None,
+    supervised: bool = False,
     **overrides,
 ) -> keras.Model:
     """A flat functional model, ready to fit: adapted input, backbone, head.
@@ -49,10 +52,14 @@ def create_model(
         input_shape: `(h, w, channels)` or `(z, y, x, channels)`; with streams `(views, h, w, channels)`. One channel is
             adapted to RGB weights as `channels` says; three channels are taken as RGB, and so are three `windows` or
             `phases`.
-        classes: outputs; 1 for `task="binary"`, one less than there are grades for `task="ordinal"`.
-        task: decides the activation: `binary`, `multilabel` and `ordinal` sigmoid, `multiclass` softmax, `regression`
-            none. Ordinal outputs are the probabilities to reach the second, third, … grade; they fall by construction.
-        head: `"pool"` (global average and one dense layer, the default) or `"paper"` (the architecture's own end).
+        classes: outputs; 1 for `task="binary"`, one less than there are grades for `task="ordinal"`, one more than
+            there are organs for `task="segmentation"`: channel 0 is the background.
+        task: decides the activation: `binary`, `multilabel` and `ordinal` sigmoid, `multiclass` and `segmentation`
+            softmax, `regression` none. Ordinal outputs are the probabilities to reach the second, third, … grade; they
+            fall by construction.
+        head: `"pool"` (global average and one dense layer), `"paper"` (the architecture's own end) or `"segmenter"` (a
+            U-Net decoder, `radzoo.decoders`). None is the first; of a segmentation the second for networks that were
+            made for it, the third for all others.
         weights: a tag such as `"imagenet"` (then `<name>.imagenet`), `"model.tag"`, or None for random weights.
         inflate: how weights of a 2-D network enter a 3-D one (`radzoo.inflation`): `"mean"` or `"center"`.
         axis: the spatial axis of the volume that the 2-D network did not have, 0 for z.
@@ -63,6 +70,8 @@ def create_model(
         dropout: rate before the dense layer of the pool head.
         covariates: numbers beside the image, a second input `(batch, covariates)` named "covariates" that joins the
             pooled features.
+        decoder: channels of the segmenter's stages, coarsest first.
+        supervised: the segmenter has two auxiliary outputs, `[head, head_auxiliary1, head_auxiliary2]`.
         overrides: arguments of the builder; those that the weights' manifest sets must agree with it.
 
     Returns:
@@ -74,7 +83,8 @@ def create_model(
     """
     model, report = create_reported(
         name, input_shape, classes=classes, task=task, head=head, weights=weights, channels=channels, inflate=inflate,
-        axis=axis, streams=streams, spacing_mm=spacing_mm, dropout=dropout, covariates=covariates, **overrides,
+        axis=axis, streams=streams, spacing_mm=spacing_mm, dropout=dropout, covariates=covariates, decoder=decoder,
+        supervised=supervised, **overrides,
     )  # fmt: skip
     if report is not None:
         log.info("%s", report)
@@ -83,10 +93,18 @@ def create_model(
 
 def create_reported(
     name, input_shape, *, classes, task="multiclass", head=None, weights=None, channels="fold", inflate=None,
-    axis=0, streams="none", spacing_mm=None, dropout=0.0, covariates=0, **overrides,
+    axis=0, streams="none", spacing_mm=None, dropout=0.0, covariates=0, decoder=None, supervised=False, **overrides,
 ):  # fmt: skip
     """`create_model`, and the `weights.Report` of what was loaded, adapted and initialised (None without weights)."""
     top = {"classes": classes, "task": task, "dropout": dropout, "covariates": covariates}
+    _check_task(**top)
+    if task == "segmentation":
+        head = head or ("paper" if registry.describe(name).kind == "segmentation" else "segmenter")
+        _check_segmentation(name, input_shape, head, streams, dropout, covariates)
+    if head == "segmenter":
+        top |= {"decoder": decoder, "supervised": supervised}
+    elif decoder is not None or supervised:
+        raise BadInput(f"decoder and supervised are of head='segmenter', head={head!r} came: leave them out")
     check_streams(name, input_shape, streams, head=head, inflate=inflate, spacing_mm=spacing_mm)
     seen = input_shape if streams == "none" else input_shape[1:]  # by the backbone
     end = {"head": head, "streams": streams, "spacing_mm": spacing_mm}
@@ -117,7 +135,6 @@ def input_spec(weights: str, channels: str | int = "fold", **arrangement) -> Inp
 
 
 def _assemble(name, input_shape, top: dict, spec, channels, overrides, *, head, streams, spacing_mm) -> keras.Model:
-    _check_task(**top)
     shape = registry.checked_shape(input_shape)
     image = keras.Input(shape, name="image")
     x = image if streams == "none" else folded(image)
@@ -139,8 +156,11 @@ def _assemble(name, input_shape, top: dict, spec, channels, overrides, *, head, 
             outputs = _pool_head(global_pool(features[-1], name="head"), beside, **top)
         elif head == "paper":
             outputs = _paper_head(name, features, beside, rest, **top)
+        elif head == "segmenter" and top["task"] == "segmentation":
+            ends = {key: top[key] for key in ("classes", "decoder", "supervised")}
+            outputs = segmenter(features, x, name=name, activation=ACTIVATION["segmentation"], **ends)
         else:
-            raise BadInput(f"head={head!r} came, expected 'pool' or 'paper'")
+            raise BadInput(f"head={head!r} came for a {top['task']} task, expected 'pool' or 'paper'")
     return keras.Model(image if beside is None else [image, beside], outputs, name=name)
 
 
@@ -149,8 +169,21 @@ def _check_task(task: str, classes: int, covariates: int, **_) -> None:
         raise BadInput(f"task={task!r} came, expected {', '.join(ACTIVATION)}")
     if task in ("binary", "regression") and classes != 1:
         raise BadInput(f"a {task} task has one output (classes=1), got classes={classes}")
+    if task == "segmentation" and classes < 2:
+        raise BadInput(f"classes={classes} came for a segmentation, expected 2 or more: the background is one of them")
     if classes < 1 or covariates < 0:
         raise BadInput(f"classes={classes} and covariates={covariates} came, expected at least 1 and 0")
+
+
+def _check_segmentation(name: str, shape, head: str, streams: str, dropout: float, covariates: int) -> None:
+    """What has no meaning where every pixel has an answer of its own."""
+    if head == "pool":
+        raise BadInput("head='pool' came for a segmentation: an average knows no places, take head='segmenter'")
+    refused = {"streams": streams != "none", "covariates": covariates, "dropout": dropout and head == "segmenter"}
+    for what in (what for what, given in refused.items() if given):
+        raise BadInput(f"{what} came for a segmentation, which has a place for none: leave it out")
+    if head == "segmenter" and registry.describe(name).family == "multistream" and len(shape) == 4:
+        raise BadInput(f"{name} takes (views, h, w, channels), no volume: segment with another network")
 
 
 def _paper_head(name: str, features, beside, rest: dict, classes: int, task: str, dropout: float, **_):

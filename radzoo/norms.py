@@ -12,24 +12,31 @@ from radzoo import registry
 from radzoo.errors import BadInput
 
 POLICIES = ("frozen", "affine", "adapt", "recalibrate")
+NEW = ("channels", "head", "decoder")  # beginnings of the stages that radzoo adds to a backbone, with random weights
 
 
 def stages(model: keras.Model) -> list[str]:
-    """The stages of a flat model in graph order: `["stem", "stage1", …, "head"]`."""
+    """The stages of a flat model in graph order: `["stem", "stage1", …, "head"]`; a segmenter's before the head."""
     names = dict.fromkeys(_stage(layer) for layer in model.layers if layer.weights)
     return [*(name for name in names if name not in ("channels", "head")), "head"]
+
+
+def is_new(stage: str) -> bool:
+    """Whether a stage is none of the backbone's: the head, a segmenter's `decoder1`, …, an adapter of channels."""
+    return stage.rstrip("0123456789") in NEW
 
 
 def freeze(model: keras.Model, below: str | None, *, norms: bool = True) -> list[str]:
     """Lets everything from stage `below` on learn and freezes what lies before it, in graph order.
 
-    New layers (the head and a learned adapter of channels) always learn; what only interpolates
-    (`radzoo.upsampling.fixed_bilinear`) never does.
+    New layers (the head and a learned adapter of channels) always learn; those of a segmenter's decoder do, too, unless
+    `below` names one of its stages. What only interpolates (`radzoo.upsampling.fixed_bilinear`) never does.
 
     Args:
-        below: a stage of `stages(model)`; None lets all stages learn.
-        norms: keep all batch normalisation in inference mode, statistics and affine parameters. `layer.trainable =
-            False` is the only way that holds under `fit` (Keras 3.15: `training=False` does not).
+        below: a stage of `stages(model)`; None lets all stages learn. `"head"` freezes the whole backbone.
+        norms: keep the backbone's batch normalisation in inference mode, statistics and affine parameters. `layer.
+            trainable = False` is the only way that holds under `fit` (Keras 3.15: `training=False` does not). That of a
+            decoder has no statistics worth keeping: it learns with its stage.
 
     Returns:
         The stages that learn.
@@ -39,7 +46,8 @@ def freeze(model: keras.Model, below: str | None, *, norms: bool = True) -> list
     """
     learning = _learning(model, below)
     for layer in model.layers:
-        held = (norms and isinstance(layer, keras.layers.BatchNormalization)) or layer.name.endswith("_bilinear")
+        held = norms and isinstance(layer, keras.layers.BatchNormalization) and not is_new(_stage(layer))
+        held = held or layer.name.endswith("_bilinear")
         layer.trainable = True  # to set what is set already is passed over on TensorFlow, variables would keep theirs
         layer.trainable = _stage(layer) in (*learning, "channels") and not held
     return learning
@@ -53,7 +61,7 @@ def check(model: keras.Model, policy: str) -> None:
     """
     if policy not in POLICIES:
         raise BadInput(f"norms={policy!r} came, expected {', '.join(POLICIES)}")
-    if policy != "frozen" and not _norms(model):
+    if policy != "frozen" and all(is_new(_stage(layer)) for layer in _norms(model)):
         raise BadInput(f"norms={policy!r}, but {model.name} has no batch normalisation: leave norms at 'frozen'")
 
 
@@ -64,7 +72,7 @@ def prepare(model: keras.Model, policy: str, below: str | None) -> list[str]:
     - `affine`: in the stages that learn, scale and offset learn; statistics are held in all stages.
     - `adapt`: in the stages that learn, normalisation trains as from scratch, with the statistics of each batch.
 
-    In frozen stages everything is held by every policy.
+    In frozen stages everything is held by every policy. In a decoder normalisation trains under all of them.
 
     Args:
         policy: one of `POLICIES`. A model without batch normalisation takes any: training from scratch is `adapt`.
@@ -144,10 +152,10 @@ def verify(model: keras.Model, before: dict[str, np.ndarray], policy: str, below
     """
     after = statistics(model)
     moved = [path for path, value in before.items() if not np.array_equal(value, after[path])]
-    free = set()
     learning = _norms(model, _learning(model, below))
-    if policy in ("affine", "adapt"):
-        free = {w.path for layer in learning for w in layer.weights if policy == "adapt" or not _is_statistic(w)}
+    free = {w.path for layer in learning if policy == "adapt" or is_new(_stage(layer)) for w in layer.weights}
+    if policy == "affine":
+        free |= {w.path for layer in learning for w in layer.weights if not _is_statistic(w)}
     wrong = [path for path in moved if path not in free]
     if wrong:
         raise RuntimeError(f"{len(wrong)} frozen normalisation weights moved, the first is {wrong[0]}")
@@ -164,6 +172,8 @@ def _learning(model: keras.Model, below: str | None) -> list[str]:
     order = stages(model)
     if below is not None and below not in order:
         raise BadInput(f"freeze_below={below!r}{registry.suggest(below, order)}: {model.name} has {', '.join(order)}")
+    if below == "head":  # with what stands between the backbone and the head
+        below = next(stage for stage in order if is_new(stage))
     return order if below is None else order[order.index(below) :]
 
 

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from radzoo.errors import BadInput
-from radzoo.norms import stages
+from radzoo.norms import is_new, stages
 from radzoo.recipe import Phase, Recipe
 
 SCHEDULES = ("constant", "cosine", "plateau")
@@ -68,7 +68,8 @@ def optimiser(model: keras.Model, recipe: Recipe, phase: Phase, steps: int) -> k
 
     Adam, or AdamW (Loshchilov & Hutter 2019) with a weight decay, which spares normalisation and biases. With a depth
     decay (Howard & Ruder 2018, discriminative fine-tuning) the learning rate of the k-th stage below the head, counted
-    over all stages, is `phase.learning_rate * depth_decay**k`; a learned adapter of channels learns like the head.
+    over all stages of the backbone, is `phase.learning_rate * depth_decay**k`; a learned adapter of channels and a
+    segmenter's decoder learn like the head.
 
     Args:
         steps: batches of an epoch.
@@ -83,8 +84,9 @@ def optimiser(model: keras.Model, recipe: Recipe, phase: Phase, steps: int) -> k
     check(recipe, phase)
     if recipe.depth_decay == 1:
         return _single(model, recipe, phase, steps, 1.0)
-    depth = {stage: k for k, stage in enumerate(reversed(stages(model)))} | {"channels": 0}
-    learn = {stage: depth[stage] for stage in map(_stage, model.trainable_variables)}
+    known = [stage for stage in stages(model) if not is_new(stage)]
+    depth = {stage: k for k, stage in enumerate(reversed(known), start=1)}
+    learn = {stage: depth.get(stage, 0) for stage in map(_stage, model.trainable_variables)}
     at = {k: _single(model, recipe, phase, steps, recipe.depth_decay**k) for k in {0, *learn.values()}}
     if len(at) == 1:
         return at[0]

@@ -60,7 +60,7 @@ def apply(
     paths = {weight.path for weight in model.weights}
     skipped = [key for key in named if skip_head and _is_new_head(key, paths)]
     named = {key: array for key, array in named.items() if key not in skipped}
-    own = ("channels_", "head") if skip_head else ("channels_",)  # layers of the model that no file can have
+    own = ("channels_", "head", "decoder") if skip_head else ("channels_",)  # layers of the model that no file can have
     initialised = [w.path for w in model.weights if w.path.startswith(own) and w.path not in named]
     adapted = _adapt_stem(named, manifest, channels)
     named, inflated = inflation.inflate(named, model, inflate, axis) if inflate else (named, [])

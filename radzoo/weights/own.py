@@ -42,7 +42,8 @@ def import_run(
     target, described = targets(to, trained.model, tag)
     built = build(trained.model, trained.input.shape, **trained.overrides)
     named = read_safetensors(Path(run) / "weights.safetensors")
-    assign(built, {key: value for key, value in named.items() if not key.startswith("head")}, str(run))
+    added = ("head", "decoder")  # what the task put on the backbone
+    assign(built, {key: value for key, value in named.items() if not key.startswith(added)}, str(run))
     save(built, target)
     manifest = replace(
         trained, tag=tag, top=False, files=(), licences=licences, source=source, data=data, probe=probe(built),
