@@ -193,6 +193,8 @@ def _paper_head(name: str, features, beside, rest: dict, classes: int, task: str
         raise BadInput(f"the end of {name} knows no ordinal task: use head='pool'")
     if beside is not None and "covariates" not in takes:
         raise BadInput(f"the end of {name} takes no covariates: use head='pool'")
+    if dropout and "dropout" not in takes:
+        raise BadInput(f"the end of {name} takes no dropout: leave it out")
     options = {"classes": classes, "activation": ACTIVATION[task], **rest}
     if "auxiliary" in takes:
         options = {"auxiliary": False} | options

@@ -38,6 +38,10 @@ FACTS = {
     "liver_fibrosis_tiny": (12695, (4, 6), 1.7292, 0.25004),
     "liver_mass_cnn": (1352869, (32, 64, 128), None, None),
     "liver_tiny": (13225, (4, 6), 0.48318, 5.69906),
+    "meshnet_20": (87183, (20,), None, None),
+    "meshnet_21": (96408, (21,), None, None),
+    "meshnet_5": (5598, (5,), None, None),
+    "meshnet_tiny": (423, (4,), 1.98725, 3.03278),
     "mobilenet": (4231976, (64, 128, 256, 512, 1024), None, None),
     "mobilenet_025": (470072, (16, 32, 64, 128, 256), None, None),
     "mobilenet_tiny": (70200, (16, 32, 64), 0.56576, 0.92005),
@@ -85,6 +89,8 @@ FACTS = {
     "unet_same_tiny": (7634, (4, 8, 16), 6.60536, 10.73212),
     "unet_small": (1940834, (16, 32, 64, 128, 256), None, None),
     "unet_tiny": (1722, (4, 8), 1.94441, 1.73127),
+    "unet_wdk24": (536913, (16, 32, 64, 128), None, None),
+    "unet_wdk24_tiny": (8429, (4, 8, 16), 6.60536, 10.73212),
     "vgg16": (138357544, (64, 128, 256, 512, 512), None, None),
     "vgg19": (143667240, (64, 128, 256, 512, 512), None, None),
     "vgg_tiny": (39420, (8, 12, 16), 2.50601, 3.59452),
@@ -98,7 +104,7 @@ FACTS = {
 
 # Strides of the features, where they are not 2, 4, 8, … as far as there are features.
 STRIDES = {
-    **dict.fromkeys(("vgg_tiny", "kooi_tiny", "liver_tiny", "liver_fibrosis_tiny"), (1, 2, 4)),
+    **dict.fromkeys(("vgg_tiny", "kooi_tiny", "liver_tiny", "liver_fibrosis_tiny", "unet_wdk24_tiny"), (1, 2, 4)),
     **dict.fromkeys(
         ("multiview3d_tiny", "multiview3d_inception_tiny", "multiview3d_inception_resnet_tiny", "multistream_tiny"),
         (1, 2),
@@ -107,6 +113,7 @@ STRIDES = {
     **dict.fromkeys(("unet_same_tiny", "vnet_tiny", "segnet_tiny"), (1, 2, 4)),
     **dict.fromkeys(("fcn32s_tiny", "fcn8s_tiny"), (1, 2, 4, 8, 16)),
     "ild_tiny": (1,),
+    "meshnet_tiny": (1,),
     "zfnet_tiny": (2, 8, 16),
 }
 VIEWS = ("multistream_tiny",)  # the first axis of a volume is that of views, across which nothing looks

@@ -35,8 +35,9 @@ class Input:
         scale: the value of white before `mean` and `std`: 1 or 255.
         mean, std: one number, or one per channel in the order of the network's channels.
         order: `"rgb"` or `"bgr"` (Caffe).
-        window: `"header"` (what the file declares, or its full range), `"percentile"` (1 to 99), or `(center, width)`
-            in units of the modality; several `((center, width), …)` are one channel each, in this order.
+        window: `"header"` (what the file declares, or its full range), `"percentile"` (1 to 99; of a volume also others
+            as in `"percentile 5 95"`), or `(center, width)` in units of the modality; several `((center, width), …)`
+            are one channel each, in this order.
         modality: the DICOM modalities that are accepted; empty for any.
         files: images that make one input.
         mosaic: several images stand side by side as one wide grey image, several volumes along x; otherwise they are

@@ -30,16 +30,16 @@ def file_hash(path: Path, kind: str = "sha256") -> str:
 def locate(manifest) -> tuple[Path, object] | None:
     """The first listed file of a manifest that lies on the search path and is intact, or None; never downloads.
 
+    A file may also lie one folder deeper.
+
     Raises:
         BadInput: only files with a wrong size or hash are there; they are never loaded.
     """
     folders = search_path() if manifest.folder is None else [*search_path(), manifest.folder]
     damage = None
     for file in manifest.files:
-        for folder in folders:
-            path = folder / file.name
-            if not path.is_file():
-                continue
+        found = (path for folder in folders for path in (folder / file.name, *sorted(folder.glob(f"*/{file.name}"))))
+        for path in filter(Path.is_file, found):
             fault = mismatch(path, file)
             if fault is None:
                 return path, file

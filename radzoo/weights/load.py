@@ -146,7 +146,7 @@ def network(model: str, shape, top: bool, classes: int | None, task: str, overri
     own, rest = split_overrides(model, overrides)
     if not top:
         return build(model, shape, **own)
-    if task != "multiclass":
+    if task not in ("multiclass", "segmentation"):
         rest = {"activation": "linear" if task == "regression" else "sigmoid"} | rest
     return build(model, shape, top=True, classes=classes, **own | rest)
 

@@ -29,6 +29,8 @@ class File:
         format: `safetensors` (keys are variable paths), `keras_h5` (legacy), `keras_weights_h5` or `torch`.
         renumber: layers that Keras numbered by itself are first counted anew from 1 (`keras_files.renumber`).
         renames: ordered `(pattern, replacement)` from the file's layer names (of torch: module paths) to radzoo's.
+        axes: how a 3-D network saw the patient, if not as radzoo shows volumes: where its axes run to, such as "LIA"
+            (FreeSurfer's, read by nibabel). Its kernels are turned to "SPL"; that is exact where no stride acts.
         flatten: dense layers that follow a flattened map, with its `(channels, *size)`; torch flattens channels first.
     """
 
@@ -41,6 +43,7 @@ class File:
     url: str | None = None
     renumber: bool = False
     renames: tuple[tuple[str, str], ...] = ()
+    axes: str = "SPL"
     flatten: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property

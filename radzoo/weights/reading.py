@@ -19,6 +19,10 @@ _USUAL = {
 }  # fmt: skip
 
 
+AXES = "SPL"  # where (z, y, x) of a volume run to
+OPPOSITE = dict(zip("SPLIAR", "IARSPL", strict=True))
+
+
 @dataclass(frozen=True, eq=False)
 class Content:
     """What a file holds, for one model.
@@ -64,6 +68,8 @@ def read_file(path: Path, file, model, *, partial: bool = False) -> Content:
         for layer in file.flatten.keys() & layers.keys():  # a convolution as large as the map instead of a dense layer
             layers[layer] = [_dense(part) for part in layers[layer]]
     parts = by_path(layers, model)
+    if file.axes != AXES:
+        parts = {path: _turned(part, file.axes) for path, part in parts.items()}
     return Content(
         {path: part.array for path, part in parts.items()},
         {path: part.origin for path, part in parts.items()},
@@ -84,6 +90,16 @@ def by_path(layers: dict[str, list], model) -> dict:
             paths = [f"{layer}/{name}" for name in names]
         named.update(zip(paths, arrays, strict=True))
     return named
+
+
+def _turned(part: Part, axes: str) -> Part:
+    """A kernel `(*size, in, out)` on axes that run to `axes`, for those that run to `AXES`."""
+    if part.array.ndim != 5:
+        return part
+    places = [axes.index(letter) if letter in axes else axes.index(OPPOSITE[letter]) for letter in AXES]
+    array = part.array.transpose(*places, 3, 4)
+    mirrored = tuple(i for i, letter in enumerate(AXES) if letter not in axes)
+    return Part(np.flip(array, mirrored), part.origin, moved=True)
 
 
 def _dense(part: Part) -> Part:

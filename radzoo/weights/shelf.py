@@ -117,6 +117,8 @@ def _checked(manifest: Manifest, path: Path) -> Manifest:
             start is None or re.fullmatch(r"[0-9a-f]{8,64}", start),
             f"'sha256_start' {start!r} is no 8 or more hex digits",
         )
+        known = sorted("SAL".find(letter) if letter in "SAL" else "IPR".find(letter) for letter in file.axes)
+        demand(known == [0, 1, 2], f"'axes' {file.axes!r} came, expected where three axes run to, such as LIA or SPL")
         counts = all(isinstance(n, int) and n > 0 for size in file.flatten.values() for n in size)
         demand(counts, f"'flatten' {file.flatten} does not give (channels, *size) of a map for each layer")
         demand(file.url is None or file.url.startswith(("https://", "http://")), f"{file.url!r} is no http(s) URL")

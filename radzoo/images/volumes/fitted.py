@@ -18,8 +18,8 @@ def fitted(volumes, shape, window, spacing_mm=None) -> np.ndarray:
     Args:
         volumes: turned; those after the first are resampled onto the first.
         shape: `(z, y, x)` of the result.
-        window: `"header"` or `"percentile"` (1 to 99 of the voxels), `(center, width)`, or several of them, which are
-            channels of the only volume. CT needs numbers.
+        window: `"header"` or `"percentile"` (1 to 99 of the voxels), others as in `"percentile 0 100"`; `(center,
+            width)`, or several of them, which are channels of the only volume. CT needs numbers.
         spacing_mm: `(z, y, x)` that volumes are resampled to, then cut or padded about their middle; None scales them
             into `shape` with their aspect in millimetres.
     Returns:
@@ -51,7 +51,29 @@ def scale(volume: Volume, window) -> Callable[[np.ndarray], np.ndarray]:
         return lambda values: intensity.window(values, *window)
     if volume.modality == "CT":
         raise BadInput("CT needs a window that fits the question: give center and width, such as --window 40 400")
-    low, high = np.percentile(volume.values, (1, 99))
+    ends = percentiles(window)
+    low, high = np.percentile(volume.values, ends)
     if low == high:
-        raise BadInput("percentiles 1 and 99 of the voxels are equal: give a window in numbers, or leave this one out")
+        raise BadInput(
+            f"percentiles {ends[0]:g} and {ends[1]:g} of the voxels are equal: give a window in numbers, or leave this "
+            "one out"
+        )
     return lambda values: ((values - np.float32(low)) / np.float32(high - low)).clip(0, 1).astype("float32")
+
+
+def percentiles(window: str) -> tuple[float, float]:
+    """The numbers of `"percentile 5 95"`; 1 and 99 where none are named.
+
+    Raises:
+        BadInput: another word, or no two percentiles that rise.
+    """
+    word, *ends = window.split()
+    if window in ("header", "percentile"):
+        return 1.0, 99.0
+    try:
+        low, high = map(float, ends)
+    except ValueError:
+        low = high = 0.0
+    if word != "percentile" or not 0 <= low < high <= 100:
+        raise BadInput(f"window {window!r} came, expected 'percentile', 'percentile 0 100', or center and width")
+    return low, high
