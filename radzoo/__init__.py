@@ -27,6 +27,7 @@ _HOME = {
     "Data": "recipe",
     "Phase": "recipe",
     "Augment": "recipe",
+    "Mask": "recipe",
 }
 __all__ = [*_HOME]
 __version__ = "0.1.0"

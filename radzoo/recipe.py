@@ -25,13 +25,19 @@ class Data:
         image: column of the path, relative to the index (or absolute). Several columns are the images of one row, such
             as contrast phases or neighbouring slices: they become channels in this order.
         label: label column; several columns are one label each (multilabel).
+        mask: column of the mask of each image (task `segmentation`): a label map of its size, a volume in the same
+            patient, a `.seg.nrrd` or a DICOM SEG. Further columns are masks of other readers: nothing is learnt from
+            them, they say how well readers agree.
         patient: column that tells patients apart; None when every image is a patient of its own.
         study: column that tells studies apart, where the study is the unit of analysis.
         positive: the value of a binary label that counts as positive, where it is not 0/1.
-        classes: the values of a multiclass label in their order; empty means all values that occur, sorted.
+        classes: the values of a multiclass label in their order; empty means all values that occur, sorted. Of masks
+            the names of the labels 1, 2, …; or with their numbers, as `liver=5` or `lungs=1+2`.
+        ignore: the label of a mask whose pixels count nowhere, neither in training nor in evaluation.
+        others: what becomes of labels of a mask that `classes` does not name: `refuse` or `background`.
         split: a number of folds for cross-validation; or fractions of patients for training, validation and test; or
-            the column that says train, val or test. None means 5 folds below 1,000 patients, and from there on the
-            fractions .6, .2 and .2.
+            the column that says train, val or test. None means 5 folds below 1,000 patients (200 of a
+            segmentation), and from there on the fractions .6, .2 and .2.
         test: the value of the split column that is the test set.
         where: rows to keep, such as `source contains starter_images and age >= 18`.
         metadata: columns that tell where an image comes from rather than what it shows, for the baseline that sees
@@ -57,6 +63,9 @@ class Data:
     study: str | None = None
     positive: str | None = None
     classes: tuple[str, ...] = ()
+    mask: tuple[str, ...] = ()
+    ignore: int | None = None
+    others: Literal["refuse", "background"] = "refuse"
     split: tuple[float, float, float] | int | str | None = None
     test: str = "test"
     where: str | None = None
@@ -69,7 +78,7 @@ class Data:
     reference: str | None = None
 
     def __post_init__(self):
-        for name in ("image", "label", "covariates"):  # one column may be written without its tuple
+        for name in ("image", "label", "mask", "covariates"):  # one column may be written without its tuple
             if isinstance(getattr(self, name), str):
                 object.__setattr__(self, name, (getattr(self, name),))
 
@@ -126,6 +135,38 @@ class Augment:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mask:
+    """How masks are learnt and drawn (task `segmentation`).
+
+    Attributes:
+        patches: that are drawn from each image or volume in an epoch, of the recipe's `size`, at the pixels' own size
+            or at `spacing_mm`; 0 shows each as a whole, scaled into `size`.
+        foreground: the part of these patches whose middle is a labelled pixel, each class equally often.
+        overlap: of windows, as a part of their side, when an image is predicted.
+        flips: predict mirror images (left and right) too, and average.
+        border: `w0 sigma` of U-Net's weight map, which presses touching objects apart (sigma in pixels); none if empty.
+        instances: each number of a mask is one object of the only class, as in a map of nuclei; objects are counted.
+        membranes: the foreground are cells that membranes part: they are scored as in ISBI 2012, too.
+        supervised: coarser maps of the decoder learn, too (deep supervision).
+        inside: the class that holds all others, such as an organ with its lesions: a first network finds it, a second
+            one looks for the others inside (Christ 2016).
+        refine: what becomes of probabilities: `largest` (component of each class), `crf` (dense conditional random
+            field), `graph_cut`; tried beside plain ones, and chosen on validation.
+    """
+
+    patches: int = 0
+    foreground: float = 0.5
+    overlap: float = 0.5
+    flips: bool = False
+    border: tuple[float, float] | tuple[()] = ()
+    instances: bool = False
+    membranes: bool = False
+    supervised: bool = False
+    inside: str | None = None
+    refine: Literal["none", "largest", "crf", "graph_cut"] = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Models, weights, data and training in one value.
 
@@ -136,10 +177,12 @@ class Recipe:
             `windows` (the CT windows of `windows` as channels), `phases` (the image columns as channels) or `cubes` (of
             the sizes `patch_mm` as channels).
         windows: `(center, width)` of each channel in units of the modality.
-        task: `binary`, `multiclass`, `multilabel`, `ordinal` (grades in their order), `regression` (a number), or
-            `auto` (one of the first three, from the label columns).
+        task: `binary`, `multiclass`, `multilabel`, `ordinal` (grades in their order), `regression` (a number),
+            `segmentation` (masks), or `auto` (one of the first three, from the label columns).
         ways: `features` (fixed features + scikit-learn), `finetune`, `scratch` (the baseline of the same run).
-        head: `pool` (global average and one dense layer) or `paper` (the architecture's own end).
+        head: `pool` (global average and one dense layer) or `paper` (the architecture's own end). A segmentation has
+            the architecture's own end, or a U-Net decoder on one that has none.
+        mask: how masks are learnt and drawn.
         dropout: before the dense layer of the pool head.
         phases: of fine-tuning, one after the other.
         scratch: how long and how fast the baseline learns.
@@ -160,7 +203,8 @@ class Recipe:
         batch: images per step, the same in every step.
         precision: dtype policy of Keras while training.
         jit: compile with XLA; `auto` lets Keras decide (on for a GPU, off on a CPU, where it never pays).
-        loss: `crossentropy`, or `focal`, which weighs down what is already right (Lin 2017, gamma 2).
+        loss: `crossentropy`, or `focal`, which weighs down what is already right (Lin 2017, gamma 2); of masks also
+            `dice` (V-Net), `dice_crossentropy`, `generalized_dice`, `tversky` or `focal_tversky`.
         label_smoothing: the part of the truth that is spread over all classes.
         class_weights: weight classes by their inverse frequency in the training part.
         balanced: show each class equally often in an epoch instead, rare ones several times.
@@ -185,10 +229,11 @@ class Recipe:
     weights: str | None = "imagenet"
     channels: str = "fold"
     windows: tuple[tuple[float, float], ...] = ()
-    task: Literal["auto", "binary", "multiclass", "multilabel", "ordinal", "regression"] = "auto"
+    task: Literal["auto", "binary", "multiclass", "multilabel", "ordinal", "regression", "segmentation"] = "auto"
     ways: tuple[Literal["features", "finetune", "scratch"], ...] = ("features", "finetune", "scratch")
     data: Data = field(default_factory=Data)
     head: Literal["pool", "paper"] = "pool"
+    mask: Mask = Mask()
     dropout: float = 0.0
     phases: tuple[Phase, ...] = (
         Phase(epochs=10, learning_rate=1e-3, freeze_below="head"),
@@ -207,7 +252,9 @@ class Recipe:
     batch: int = 32
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     jit: Literal["auto", "on", "off"] = "auto"
-    loss: Literal["crossentropy", "focal"] = "crossentropy"
+    loss: Literal[
+        "crossentropy", "focal", "dice", "dice_crossentropy", "generalized_dice", "tversky", "focal_tversky"
+    ] = "crossentropy"
     label_smoothing: float = 0.0
     class_weights: bool = True
     balanced: bool = False
@@ -239,6 +286,7 @@ def from_json(content: dict) -> Recipe:
             "phases": tuple(Phase(**phase) for phase in content["phases"]),
             "scratch": Phase(**content["scratch"]),
             "augment": Augment(**content["augment"]),
+            "mask": Mask(**{name: _tuples(value) for name, value in content.get("mask", {}).items()}),
         }
         return Recipe(**{**fields, **nested})
     except (KeyError, TypeError, AttributeError) as error:

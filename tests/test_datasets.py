@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from radzoo.data import Store, assign_splits, read_index
-from radzoo.data.datasets import masks, names, reading, writing
+from radzoo.data import Store, assign_splits, masks, read_index
+from radzoo.data.datasets import names, reading, writing
 from radzoo.data.datasets.writing import write_dataset
 from radzoo.errors import BadInput
 from radzoo.images import Input, Pixels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -102,27 +103,34 @@ def predict(
     run: Positional[Path],
     files: Positional[tuple[str, ...]],
     out: Path | None = None,
-    batch: int = 32,
+    kind: Literal["auto", "nifti", "dicom_seg", "png"] = "auto",
+    batch: int | None = None,
     together: bool = False,
     covariates: tuple[str, ...] = (),
 ):
-    """Runs the model of a finished run on images.
+    """Runs the model of a finished run on images; a segmentation writes its masks, and says how large they are.
 
     Args:
         run: the run folder.
-        files: images in any format that an index may name.
-        out: CSV to write, which must not exist; the standard output by default.
-        batch: images per step.
+        files: images in any format that an index may name, such as the folder of a DICOM series.
+        out: CSV to write, which must not exist; the standard output by default. Of a segmentation the folder for masks,
+            whose sizes are printed; without it none are written.
+        kind: of a segmentation, the files: `auto` is DICOM SEG for DICOM volumes, NIfTI for other volumes, PNG else.
+        batch: images per step; of a segmentation windows.
         together: the files are one study or one patient, for a run that decides per study or patient.
         covariates: `COLUMN=VALUE` for a run that takes some beside the image; the same for all files.
     """
     beside = dict(_pair(word) for word in covariates)
-    if out is not None:
-        check_new(out)
     start_keras()
-    table = radzoo.predict(run, files, batch=batch, together=together, covariates=beside)
+    from radzoo.drawing import draws
+
+    masks = draws(run)
+    if out is not None and not masks:
+        check_new(out)
+    options = {"out": out, "kind": kind} if masks or kind != "auto" else {}
+    table = radzoo.predict(run, files, batch=batch, together=together, covariates=beside, **options)
     text = table.to_csv(index=False, float_format="%.6g")
-    if out is None:
+    if out is None or masks:
         print(text, end="")
     else:
         write(out, text)

@@ -59,6 +59,26 @@ def image_table(cells: pd.DataFrame, data: Data, file: Path) -> pd.DataFrame:
     return table
 
 
+def mask_paths(cells: pd.DataFrame, data: Data, file: Path, table: pd.DataFrame) -> list[str]:
+    """The mask of every image, absolute; with those of other readers one path of all (`paths.joined`), empty for none.
+
+    Raises:
+        BadInput: no mask column, or an image without a mask of the first.
+    """
+    if not data.mask or len(set(data.mask)) < len(data.mask) or set(data.mask) & set(data.image):
+        raise BadInput(
+            f"--data.mask {' '.join(data.mask) or 'without a column'} came: a segmentation needs a column of masks, "
+            "and each reader one of his own"
+        )
+    columns = [column(cells, name, "mask", file).str.strip() for name in data.mask]
+    message = (
+        f"column '{data.mask[0]}' names no mask in {{}}: remove these rows, or name an empty mask if all is normal"
+    )
+    _refuse(table, (columns[0] == "").to_numpy(), message)
+    rows = zip(*columns, strict=True)
+    return [joined(os.path.abspath(file.parent / mask) if mask else "" for mask in row) for row in rows]
+
+
 def located(cells: pd.DataFrame, data: Data, file: Path) -> list[str]:
     """What stands behind the path of each row: `@lps:-20.5,31,104`.
 

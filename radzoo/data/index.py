@@ -10,7 +10,7 @@ import pandas as pd
 
 from radzoo.data import covariates, kinds
 from radzoo.data.candidates import Candidates, check_labels, read_candidates
-from radzoo.data.columns import add_owners, column, given_parts, image_table, name_rows
+from radzoo.data.columns import add_owners, column, given_parts, image_table, mask_paths, name_rows
 from radzoo.data.datasets import names
 from radzoo.data.labels import encode, encode_as
 from radzoo.data.sources import from_csv, from_npz, from_phantoms
@@ -28,10 +28,12 @@ class Index:
     Attributes:
         table: `row` (position in the user's file, from 0), `path` (absolute, or `FILE.npz#train_images/17`), `patient`,
             `unit` (what is counted: the image, study or patient), `split` (empty, `train`, `validation` or `test`); of
-            a dataset that radzoo wrote `key`, by which patients were dealt to its parts.
-        labels: float32 `(n, k)`: binary `k = 1`, multiclass one-hot, multilabel one column per label.
+            a dataset that radzoo wrote `key`, by which patients were dealt to its parts; of a segmentation `mask`
+            (absolute; `paths.joined` where several readers drew masks, empty for one who did not).
+        labels: float32 `(n, k)`: binary `k = 1`, multiclass one-hot, multilabel one column per label; of a segmentation
+            whether the mask holds each class, once the masks are read (`data.cases`).
         classes: the positive class, the values, or the label columns.
-        task: `binary`, `multiclass` or `multilabel`.
+        task: as of `Recipe`, but never `auto`.
         notes: one sentence each for what a reader of the report must know.
         synthetic: whether every image is fabricated.
         metadata: the user's CSV as text, every column of it, row by row as `table`; no columns for an npz.
@@ -60,6 +62,9 @@ def read_index(data: Data, task: str = "auto", unit: str = "image") -> Index:
     Raises:
         BadInput: where the file, a column, a label, a patient, a study or a split value is missing or not understood.
     """
+    if task == "segmentation":
+        read = _read(replace(data, label=()), unit, masks=True)
+        return _index(read, np.zeros((len(read.table), 0), "float32"), (), task)
     read = _read(data, unit)
     labels, classes, task = encode(read.labels, read.data, task, lambda positions: name_rows(read.table, positions))
     return _index(read, labels, classes, task)
@@ -108,7 +113,7 @@ class _Read:
     candidates: Candidates | None
 
 
-def _read(data: Data, unit: str, parts: bool = True) -> _Read:
+def _read(data: Data, unit: str, parts: bool = True, masks: bool = False) -> _Read:
     notes: list[str] = []
     synthetic = data.index.startswith("phantom:")
     if synthetic:
@@ -121,10 +126,12 @@ def _read(data: Data, unit: str, parts: bool = True) -> _Read:
     table = image_table(cells, data, file)
     if names.KEYS in cells:
         table["key"] = cells.pop(names.KEYS).to_numpy()
+    if masks:
+        table["mask"] = mask_paths(cells, data, file, table)
     add_owners(table, cells, data, unit, file, notes)
     table["split"] = given_parts(table, cells, data, file) if parts and isinstance(data.split, str) else ""
     notes += kinds.notes(cells)
-    labels = pd.DataFrame({name: column(cells, name, "label", file) for name in data.label})
+    labels = pd.DataFrame({name: column(cells, name, "label", file) for name in data.label}, index=cells.index)
     synthetic = synthetic or ("synthetic" in cells and set(cells["synthetic"].str.strip()) == {"1"})
     metadata = (cells.iloc[:, :0] if arrays else cells).reset_index(drop=True)
     for name in data.covariates:

@@ -11,7 +11,8 @@ FEWEST = 3  # patients of a part in a regression
 
 
 def check_parts(index: Index, places: list[tuple[str, np.ndarray]], advice: str) -> None:
-    """Every part must hold images with and without each class, or in a regression a few patients who differ.
+    """Every part must hold images with and without each class (masks: with it), or in a regression a few patients who
+    differ.
 
     Args:
         places: name and rows, `(n,)` booleans, of each part.
@@ -28,7 +29,7 @@ def check_parts(index: Index, places: list[tuple[str, np.ndarray]], advice: str)
         if not total:
             raise BadInput(f"the {part} part has no image: give images of more patients or other fractions")
         for name, count, among in zip(index.classes, counts, everywhere, strict=True):
-            if count in (0, total):
+            if count == 0 or (count == total and index.task != "segmentation"):
                 word = "no image with" if count == 0 else "no image without"
                 missing.append(f"{part} ({total} images) has {word} '{name}' ({among} of {len(index.table)} in all)")
                 absent.add(name)

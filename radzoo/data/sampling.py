@@ -12,7 +12,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from radzoo.data.columns import column
-from radzoo.data.datasets.masks import read_mask
+from radzoo.data.masks import read_mask
 from radzoo.data.sources import from_csv
 from radzoo.errors import BadInput
 from radzoo.images import volumes

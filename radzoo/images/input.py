@@ -160,9 +160,25 @@ class Input:
         Args:
             images: as many as `files` says.
         """
-        self._check_files(images)
         if self.reads_volumes:
+            self._check_files(images)
             return self._fit_volumes(images)
+        return letterbox(self.unfitted(*images)[0], self.shape[:2])
+
+    def unfitted(self, *images: Pixels | Volume) -> tuple[np.ndarray, Pixels | Volume]:
+        """Images or volumes at their own size, or volumes at `spacing_mm`, for networks that see them by windows.
+
+        Returns:
+            float32 `(*size, channels)` in 0..1, and whose pixels or voxels these are.
+        """
+        self._check_files(images)
+        if self.volume:
+            from radzoo.images.volumes.fitted import resampled
+
+            for volume in images:
+                self._check_modality(volume)
+            values, grid = resampled(images, self.window, self.spacing_mm)
+            return self._repeated(values), grid
         for pixels in images:
             self._check(pixels)
         if self.windows:
@@ -172,12 +188,20 @@ class Input:
         elif self.files == 1:
             values = _channels(images[0].values, self.shape[-1])
         else:
-            values = _greys(images)
-        if self._stacked:
-            return np.stack([letterbox(each, self.shape[:2]) for each in values], axis=-1)
-        if self.mosaic:
-            values = _channels(np.concatenate(values, axis=1), self.shape[-1])
-        return letterbox(values, self.shape[:2])
+            greys = _greys(images)
+            values = np.concatenate(greys, axis=1) if self.mosaic else np.stack(greys, axis=-1)
+            values = _channels(values, self.shape[-1]) if self.mosaic else values
+        return values, images[0]
+
+    def fit_on_grid(self, *volumes: Volume) -> tuple[np.ndarray, Volume]:
+        """As `fit` for volumes that are no mosaic, and the grid of the result."""
+        from radzoo.images.volumes.fitted import fitted
+
+        self._check_files(volumes)
+        for volume in volumes:
+            self._check_modality(volume)
+        values, grid = fitted(volumes, self.shape[:-1], self.window, self.spacing_mm)
+        return self._repeated(values), grid
 
     def fit_around(self, volumes, places: list[Place]) -> list[np.ndarray]:
         """The patches around places in volumes (as many as `files` says): float32 `(*shape, channels)` in 0..1 each."""
@@ -225,10 +249,10 @@ class Input:
         if not self.volume:
             values = four_planes(volumes[0], self.shape[:2], self.window)
         elif self.mosaic:
-            each = fitted(volumes, (*self.shape[:2], self.shape[2] // self.files), self.window, self.spacing_mm)
+            each = fitted(volumes, (*self.shape[:2], self.shape[2] // self.files), self.window, self.spacing_mm)[0]
             values = np.concatenate(np.moveaxis(each, -1, 0), axis=2)[..., None]
         else:
-            values = fitted(volumes, self.shape[:-1], self.window, self.spacing_mm)
+            values = fitted(volumes, self.shape[:-1], self.window, self.spacing_mm)[0]
         return self._repeated(values)
 
     def _check_modality(self, image: Pixels | Volume) -> None:

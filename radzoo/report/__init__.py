@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from radzoo.report.looking import Explained, explained
-from radzoo.report.terminal import table
+from radzoo.report.terminal import table as answers_table
 
 __all__ = ["Explained", "compare", "explained", "table", "write"]
 
@@ -34,6 +34,19 @@ def write(
     from radzoo.report import page  # pandas, matplotlib and jinja2: not before they are needed
 
     return page.write(Path(folder), pictures, explained)
+
+
+def table(metrics: dict) -> str:
+    """The results of a run as plain text for a terminal; the way that was chosen on validation is starred.
+
+    Args:
+        metrics: the content of `metrics.json`.
+    """
+    if metrics["task"] == "segmentation":
+        from radzoo.report import segmentation
+
+        return segmentation.table(metrics)
+    return answers_table(metrics)
 
 
 def compare(runs, *, names=None, all_ways: bool = False, out: str | os.PathLike | None = None):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import keras
 import numpy as np
@@ -44,11 +45,36 @@ class Fitted:
     validation: np.ndarray  # (epochs, n, k), in units of the labels
 
 
+class Lesson(Protocol):
+    """What a network learns from, epoch by epoch, and how it is examined.
+
+    Attributes:
+        loss: of (truth, prediction).
+        steps: batches of an epoch.
+        score_name: of what `examined` gives.
+    """
+
+    loss: Callable
+    steps: int
+    score_name: str
+
+    def images(self, epoch: int, outputs: int):
+        """`tf.data.Dataset` of one epoch for a network with so many outputs."""
+
+    def plain(self) -> Iterable:
+        """Batches of training images that nothing changed."""
+
+    def examined(self, model: keras.Model) -> tuple[float, float, np.ndarray]:
+        """Loss and score on validation, and what the network said there; kept for every epoch."""
+
+    def finish(self, model: keras.Model) -> None:
+        """What is left to do with the weights of the best epoch."""
+
+
 @dataclass(frozen=True)
 class Course:
-    """What stays the same in all epochs of a training; a regression learns its labels standardised by `scale`."""
+    """Images of a split and their labels; a regression learns its labels standardised by `scale`."""
 
-    model: keras.Model
     recipe: Recipe
     train: Part
     validation: Part
@@ -56,6 +82,41 @@ class Course:
     task: str
     scale: Scale | None
     loss: Callable
+
+    @property
+    def steps(self) -> int:
+        return -(-len(self.train.keys) // self.recipe.batch)
+
+    @property
+    def score_name(self) -> str:
+        return score_name(self.task)
+
+    def images(self, epoch: int, outputs: int):
+        return self._batches(
+            augment=self.recipe.augment, epoch=epoch, balanced=self.recipe.balanced, outputs=outputs
+        )  # fmt: skip
+
+    def plain(self):
+        return (inputs for inputs, _ in self._batches())
+
+    def _batches(self, **options):
+        part, recipe = self.train, self.recipe
+        return batches(
+            self.store, part.keys, part.labels, batch=recipe.batch, seed=recipe.seed, shuffle=True, beside=part.beside,
+            **options,
+        )  # fmt: skip
+
+    def examined(self, model: keras.Model) -> tuple[float, float, np.ndarray]:
+        """Answers `(n, k)` are in units of the labels."""
+        guide, truth = self.validation, self.validation.labels
+        said = answers(model, self.store, guide.keys, batch=self.recipe.batch, beside=guide.beside)
+        target = truth if self.scale is None else self.scale.apply(truth)
+        loss = float(np.mean(self.loss(target, said)))
+        return loss, score(self.task, truth, said), said if self.scale is None else self.scale.inverse(said)
+
+    def finish(self, model: keras.Model) -> None:
+        if self.scale is not None:
+            _in_units(model, self.scale)
 
 
 def fit(
@@ -67,6 +128,22 @@ def fit(
     store: Store,
     *,
     task: str,
+    policy: str,
+    label: str = "",
+    kept: Path | None = None,
+) -> Fitted:
+    """`learn` with the images and labels of a split."""
+    return learn(
+        model, recipe, phases, _course(recipe, train, validation, store, task), policy=policy, label=label, kept=kept
+    )
+
+
+def learn(
+    model: keras.Model,
+    recipe: Recipe,
+    phases: tuple[Phase, ...],
+    lesson: Lesson,
+    *,
     policy: str,
     label: str = "",
     kept: Path | None = None,
@@ -86,18 +163,14 @@ def fit(
     Raises:
         BadInput: the loss is no longer finite.
     """
-    course = _course(model, recipe, train, validation, store, task)
     progress, saved = state.load(kept) if kept else (state.Progress(), {})
     if policy == "recalibrate" and not saved:
-        images = batches(
-            store, train.keys, train.labels, batch=recipe.batch, seed=recipe.seed, shuffle=True, beside=train.beside
-        )
-        norms.recalibrate(model, (inputs for inputs, _ in images))
+        norms.recalibrate(model, lesson.plain())
     for number, phase in enumerate(phases, start=1):
         if number < progress.phase:
             continue
         learning = norms.prepare(model, policy, phase.freeze_below)
-        _compile(course, phase)
+        _compile(model, recipe, lesson, phase)
         if saved:
             say(f"{label} goes on after epoch {len(progress.history)}")
             state.restore(model, saved)
@@ -107,19 +180,18 @@ def fit(
         say(f"{label} phase {number} of {len(phases)}: {', '.join(learning)} learn")
         before, already = norms.statistics(model), progress.done
         while progress.done < phase.epochs and progress.waited < phase.patience:
-            _note(progress, model, *_epoch(course, phase, progress))
-            say(_line(label, phase, progress, task))
+            _note(progress, model, *_epoch(model, lesson, phase, progress))
+            say(_line(label, phase, progress, lesson.score_name))
             if kept:
                 state.save(kept, model, progress)
         if progress.done > already:
             norms.verify(model, before, policy, phase.freeze_below)
         model.set_weights(progress.weights)
-    if course.scale is not None:
-        _in_units(model, course.scale)
+    lesson.finish(model)
     return Fitted(progress.history, np.stack(progress.validation))
 
 
-def _course(model, recipe: Recipe, train: Part, validation: Part, store: Store, task: str) -> Course:
+def _course(recipe: Recipe, train: Part, validation: Part, store: Store, task: str) -> Course:
     scale = Scale.of(train.labels) if task == "regression" else None
     if scale is not None:
         train = replace(train, labels=scale.apply(train.labels))
@@ -130,51 +202,44 @@ def _course(model, recipe: Recipe, train: Part, validation: Part, store: Store, 
         kind=recipe.loss,
         label_smoothing=recipe.label_smoothing,
     )
-    return Course(model, recipe, train, validation, store, task, scale, loss)
+    return Course(recipe, train, validation, store, task, scale, loss)
 
 
-def _compile(course: Course, phase: Phase) -> None:
+def _compile(model: keras.Model, recipe: Recipe, lesson: Lesson, phase: Phase) -> None:
     """Each auxiliary head has the loss of the main one, with less weight."""
-    others = len(course.model.outputs) - 1
-    steps = -(-len(course.train.keys) // course.recipe.batch)
-    course.model.compile(
-        optimiser(course.model, course.recipe, phase, steps),
-        [course.loss] * (1 + others) if others else course.loss,
+    others = len(model.outputs) - 1
+    model.compile(
+        optimiser(model, recipe, phase, lesson.steps),
+        [lesson.loss] * (1 + others) if others else lesson.loss,
         loss_weights=[1.0] + [AUXILIARY] * others if others else None,
-        jit_compile=JIT[course.recipe.jit],
+        jit_compile=JIT[recipe.jit],
     )
 
 
-def _epoch(course: Course, phase: Phase, progress: state.Progress) -> tuple[dict, np.ndarray]:
-    """One epoch: its row of the history, and its answers `(n, k)` on validation in units of the labels."""
-    start, recipe, model, number = time.perf_counter(), course.recipe, course.model, len(progress.history)
+def _epoch(model: keras.Model, lesson: Lesson, phase: Phase, progress: state.Progress) -> tuple[dict, np.ndarray]:
+    """One epoch: its row of the history, and what the network then says of validation."""
+    start, number = time.perf_counter(), len(progress.history)
     if phase.schedule == "plateau":
         rows = [row for row in progress.history if row["phase"] == progress.phase]
         set_rate(model.optimizer, plateau([(row["val_score"], -row["val_loss"]) for row in rows], phase))
     pace = rate(model.optimizer)  # at the first step
-    images = batches(
-        course.store, course.train.keys, course.train.labels, batch=recipe.batch, augment=recipe.augment,
-        seed=recipe.seed, epoch=number, shuffle=True, balanced=recipe.balanced, beside=course.train.beside,
-        outputs=len(model.outputs),
-    )  # fmt: skip
+    images = lesson.images(number, len(model.outputs))
     fitted = model.fit(images, initial_epoch=number, epochs=number + 1, verbose=0, shuffle=False)
-    guide, truth = course.validation, course.validation.labels
-    said = answers(model, course.store, guide.keys, batch=recipe.batch, beside=guide.beside)
-    target = truth if course.scale is None else course.scale.apply(truth)
+    loss, reached, said = lesson.examined(model)
     row = {
         "phase": progress.phase,
         "epoch": number + 1,
         "learning_rate": pace,
         "loss": float(fitted.history["loss"][-1]),
-        "val_loss": float(np.mean(course.loss(target, said))),
-        "val_score": score(course.task, truth, said),
+        "val_loss": loss,
+        "val_score": reached,
         "seconds": round(time.perf_counter() - start, 2),
     }
     if not np.isfinite([row["loss"], row["val_loss"]]).all():
         raise BadInput(
             f"the loss is {row['loss']} (validation {row['val_loss']}) in epoch {number + 1}: lower the learning rate"
         )
-    return row, said if course.scale is None else course.scale.inverse(said)
+    return row, said
 
 
 def _note(progress: state.Progress, model: keras.Model, row: dict, said: np.ndarray) -> None:
@@ -218,10 +283,10 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _line(label: str, phase: Phase, progress: state.Progress, task: str) -> str:
+def _line(label: str, phase: Phase, progress: state.Progress, measure: str) -> str:
     row = progress.history[-1]
     return (
         f"{label} phase {progress.phase} epoch {progress.done}/{phase.epochs}  loss {row['loss']:.4f}  validation loss "
-        f"{row['val_loss']:.4f}  {score_name(task)} {row['val_score']:.3f}{' ' if progress.waited else '*'} "
+        f"{row['val_loss']:.4f}  {measure} {row['val_score']:.3f}{' ' if progress.waited else '*'} "
         f"{row['seconds']:.1f} s"
     )

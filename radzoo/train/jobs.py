@@ -173,7 +173,7 @@ def _train(folder: Path, place: Path, recipe: Recipe, index: Index, job: Job, vi
         learn = _fixed_features if job.way == "features" else _learned
         made, choice, probability, facts = learn(made, recipe, index, job, view.store, here, place)
     if job.keeps_model:
-        _keep(models_folder(folder, job), made, choice)
+        keep(models_folder(folder, job), made, choice)
     facts |= {"loaded": dataclasses.asdict(loaded) if loaded else None}
     facts |= {"parameters": sum(int(np.prod(weight.shape)) for weight in made.weights)}
     facts |= {"covariates": learnt.to_json() if learnt else None}
@@ -223,7 +223,7 @@ def _fixed_features(made, recipe: Recipe, index: Index, job: Job, store: Store, 
     return made, choice, probability, facts
 
 
-def _keep(place: Path, made: keras.Model, choice) -> None:
+def keep(place: Path, made: keras.Model, choice=None) -> None:
     """`model.keras`, `weights.safetensors`, and for fixed features `classifier.skops`."""
     place.mkdir(parents=True, exist_ok=True)
     with replacing(place / "model.keras") as temporary:

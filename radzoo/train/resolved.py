@@ -17,7 +17,7 @@ from radzoo.errors import BadInput
 from radzoo.images.augment import turns_on_laterality
 from radzoo.losses import loss_for
 from radzoo.metrics import read_rule
-from radzoo.recipe import Augment, Recipe
+from radzoo.recipe import Augment, Mask, Recipe
 from radzoo.train import optimiser
 from radzoo.train.ensembles import MOST
 
@@ -122,6 +122,7 @@ def _check_options(recipe: Recipe) -> None:
     named = [name for name in recipe.data.covariates if name in owners]
     demand(not named, f"column {', '.join(named)} tells images or patients apart: it cannot be a covariate, too")
     _check_places(recipe, demand)
+    _check_masks(recipe, demand)
 
 
 def _check_places(recipe: Recipe, demand) -> None:
@@ -137,6 +138,37 @@ def _check_places(recipe: Recipe, demand) -> None:
     demand(recipe.unit == "image" or not lesions, f"--unit {recipe.unit} came with lesions: each candidate is a unit")
     numbers = recipe.balanced and recipe.task == "regression"
     demand(not numbers, "balanced came for a regression, which has no classes: leave it out")
+
+
+def _check_masks(recipe: Recipe, demand) -> None:
+    """What only masks have, and what only whole images have."""
+    mask = recipe.mask
+    if recipe.task != "segmentation":
+        came = recipe.data.mask or mask != Mask()
+        demand(not came, f"masks came for task {recipe.task!r}: pass --task segmentation, or leave --data.mask out")
+        return
+    demand("features" not in recipe.ways, "fixed features draw no masks: pass --ways finetune scratch (or one of them)")
+    others = {
+        "streams": "none", "ensemble": "none", "views": 1, "repeats": 1, "unit": "image", "balanced": False,
+        "label_smoothing": 0.0, "aggregate": "mean", "head": "pool",
+    }  # fmt: skip
+    for name, usual in others.items():
+        came = getattr(recipe, name)
+        demand(came == usual, f"--{name} {came} came for a segmentation, which has none: leave it out")
+    for name in ("place", "test_index", "covariates", "mosaic", "metadata", "study"):
+        demand(not getattr(recipe.data, name), f"--data.{name} came for a segmentation, which has none: leave it out")
+    demand(
+        mask.patches >= 0, f"--mask.patches {mask.patches} came, expected a number of windows, or 0 for whole images"
+    )
+    demand(0 <= mask.foreground <= 1, f"--mask.foreground {mask.foreground} came, expected a part of 1")
+    demand(0 <= mask.overlap < 1, f"--mask.overlap {mask.overlap} came, expected a part of 1 below 1")
+    demand(all(each > 0 for each in mask.border), f"--mask.border {mask.border} came, expected w0 and sigma above 0")
+    planes = isinstance(recipe.size, tuple) and recipe.size[0] == 1
+    demand(not planes or mask.patches, f"--size {recipe.size} are single planes of volumes: pass --mask.patches, too")
+    graph = mask.refine == "graph_cut" and mask.inside
+    demand(not graph, "--mask.refine graph_cut came with --mask.inside: it takes one class, pass crf")
+    both = mask.instances and (mask.inside or mask.refine != "none")
+    demand(not both, "--mask.instances came with --mask.inside or --mask.refine: objects have neither")
 
 
 def _check_augment(augment) -> None:

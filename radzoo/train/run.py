@@ -17,7 +17,7 @@ from radzoo.errors import BadInput
 from radzoo.images.volumes.shown import three_planes
 from radzoo.recipe import Recipe, from_json
 from radzoo.report.looking import explained
-from radzoo.train import scans
+from radzoo.train import scans, segmentation
 from radzoo.train.controls import baseline_answers, keep_baselines
 from radzoo.train.external import evaluate_run, look
 from radzoo.train.fit import say
@@ -62,6 +62,8 @@ def run(recipe: Recipe, *, name: str = "run", **overrides) -> Run:
     repeatable = settle_threads()
     if recipe.out is not None and Path(recipe.out).expanduser().exists():
         raise BadInput(f"the run folder {recipe.out} exists and is never overwritten: choose another --out")
+    if recipe.task == "segmentation":
+        return _masks(recipe, name, repeatable)
     index, views = prepared(recipe)
     recipe = dataclasses.replace(recipe, task=index.task)
     began = environment(recipe.seed) | {"repeatable": repeatable and recipe.jit != "on", "resumed": 0}
@@ -90,9 +92,12 @@ def resume(folder: str | Path) -> Run:
     recipe = from_json({key: value for key, value in kept.items() if key != "name"})
     if read_json(folder, "environment.json").get("joined"):
         raise BadInput(f"{folder} is an ensemble of finished runs: there is nothing in it to go on with")
-    repeatable = settle_threads()
-    index, views = prepared(recipe)
-    check_unchanged(folder, recipe, index)
+    repeatable, masks = settle_threads(), recipe.task == "segmentation"
+    index, views = segmentation.prepared(recipe) if masks else prepared(recipe)
+    if masks:
+        segmentation.check_unchanged(folder, recipe, index, views)
+    else:
+        check_unchanged(folder, recipe, index)
     with in_folder(folder):
         sweep(folder)
         began, now = read_json(folder, "environment.json"), environment(recipe.seed)
@@ -101,7 +106,9 @@ def resume(folder: str | Path) -> Run:
             say("the machine or its versions are not those that this run began with: the numbers may differ a little")
         began |= {"repeatable": began["repeatable"] and repeatable and same, "resumed": began["resumed"] + 1}
         write_json(folder / "environment.json", began)
-        return _go(folder, recipe, index, views)
+        return (
+            Run(folder, segmentation.go(folder, recipe, index, views)) if masks else _go(folder, recipe, index, views)
+        )
 
 
 def evaluate(run: str | Path, index: str | Path, **columns) -> Run:
@@ -112,6 +119,21 @@ def evaluate(run: str | Path, index: str | Path, **columns) -> Run:
 def ensemble(runs, *, how: str = "weights", out: str | Path | None = None) -> Run:
     """Finished runs as one run folder of its own; see `radzoo.train.joint.join`."""
     return Run(*join(runs, how=how, out=out))
+
+
+def _masks(recipe: Recipe, name: str, repeatable: bool) -> Run:
+    """`run` where the task is a segmentation."""
+    index, views = segmentation.prepared(recipe)
+    began = environment(recipe.seed) | {"repeatable": repeatable and recipe.jit != "on", "resumed": 0}
+    began["began_with"] = segmentation.began_with(recipe)
+    folder = new_folder(
+        recipe.out,
+        name,
+        texts={"recipe.json": {"name": name, **dataclasses.asdict(recipe)}, "environment.json": began},
+        tables=segmentation.tables(index, views[recipe.models[0]]),
+    )
+    with in_folder(folder):
+        return Run(folder, segmentation.go(folder, recipe, index, views))
 
 
 def _go(folder: Path, recipe: Recipe, index: Index, views: dict[str, View]) -> Run:

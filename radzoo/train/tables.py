@@ -130,8 +130,11 @@ def write_manifest(folder: Path, recipe: Recipe, index: Index, outcome: Outcome,
 
 def publish(folder: Path, job: Job) -> None:
     """The files of the chosen model also at the top of the run folder."""
-    for file in models_folder(folder, job).iterdir():
-        with replacing(folder / file.name) as temporary:
+    own = models_folder(folder, job)
+    for file in filter(Path.is_file, own.rglob("*")):
+        place = folder / file.relative_to(own)
+        place.parent.mkdir(exist_ok=True)
+        with replacing(place) as temporary:
             shutil.copyfile(file, temporary)
 
 

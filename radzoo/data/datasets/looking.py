@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from radzoo.data.datasets.layout import IMAGE_TYPES, Told, narrowest, read_image
-from radzoo.data.datasets.masks import read_mask
+from radzoo.data.masks import read_mask
 from radzoo.data.store import image_digest
 from radzoo.errors import BadInput
 from radzoo.images.paths import separated, shown

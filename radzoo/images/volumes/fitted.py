@@ -12,8 +12,8 @@ from radzoo.images.volumes import resample
 from radzoo.images.volumes.volume import Volume
 
 
-def fitted(volumes, shape, window, spacing_mm=None) -> np.ndarray:
-    """Volumes of one place in one patient as the channels of one array.
+def fitted(volumes, shape, window, spacing_mm=None) -> tuple[np.ndarray, Volume]:
+    """Volumes of one place in one patient as the channels of one array, and the grid of its voxels.
 
     Args:
         volumes: turned; those after the first are resampled onto the first.
@@ -27,16 +27,24 @@ def fitted(volumes, shape, window, spacing_mm=None) -> np.ndarray:
     Raises:
         BadInput: CT without a window, a volume of one value.
     """
+    spacing_mm = spacing_mm or isotropic(volumes[0], shape)
+    return _channels(volumes, window, lambda each: resample.crop_or_pad(resample.to_spacing(each, spacing_mm), shape))
+
+
+def resampled(volumes, window, spacing_mm=None) -> tuple[np.ndarray, Volume]:
+    """As `fitted`, but the whole volumes; None leaves their voxels as they are."""
+    return _channels(volumes, window, lambda each: resample.to_spacing(each, spacing_mm) if spacing_mm else each)
+
+
+def _channels(volumes, window, move: Callable[[Volume], Volume]) -> tuple[np.ndarray, Volume]:
     several = isinstance(window[0], tuple | list)
-    first, channels = volumes[0], []
+    channels, moved = [], []
     for volume in volumes:
-        if volume is not first:
-            volume = resample.onto(volume, first)
-        grid = resample.to_spacing(volume, spacing_mm or isotropic(volume, shape))
-        values = resample.crop_or_pad(grid, shape).values
+        volume = resample.onto(volume, volumes[0])
+        moved.append(move(volume))
         for each in window if several else (window,):
-            channels.append(scale(volume, each)(values))
-    return np.stack(channels, axis=-1)
+            channels.append(scale(volume, each)(moved[-1].values))
+    return np.stack(channels, axis=-1), moved[0]
 
 
 def isotropic(volume: Volume, shape) -> tuple[float, float, float]:

@@ -31,7 +31,7 @@ def four_planes(volume: Volume, shape: tuple[int, int], window) -> np.ndarray:
     """
     height, width = shape[0] // 2, shape[1] // 2
     box = (height, min(height, width), width)
-    values = fitted((volume,), box, window)
+    values = fitted((volume,), box, window)[0]
     quarter = volume.size[2] * volume.spacing_mm[2] / isotropic(volume, box)[0] / 4  # of the volume, in pixels
     right, left = (int(width / 2 + sign * quarter) for sign in (-1, 1))
     upright = values[::-1]

@@ -1,0 +1,171 @@
+"""Everything that a segmentation needs before it has a folder, checked: images, masks, split, weights and sizes."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from radzoo import channels as grey
+from radzoo import norms, registry, weights
+from radzoo.data import Index, assign_splits, read_index
+from radzoo.data.cases import Cases
+from radzoo.data.classes import Meaning, meaning
+from radzoo.data.columns import name_rows
+from radzoo.data.patches import Window
+from radzoo.errors import BadInput
+from radzoo.heads import create_reported
+from radzoo.images import Input
+from radzoo.losses import segmentation_loss
+from radzoo.recipe import Recipe
+from radzoo.segmenting import window_of
+from radzoo.train.folder import read_csv, read_json
+from radzoo.train.jobs import precision
+from radzoo.train.prepared import WITHOUT_WEIGHTS
+from radzoo.train.resolved import check_flip
+
+
+@dataclass(frozen=True)
+class View:
+    """The cases of a run as one model sees them: `keys[i]` is row i of the index."""
+
+    spec: Input
+    cases: Cases
+    keys: np.ndarray
+    meaning: Meaning
+    window: Window
+
+
+def prepared(recipe: Recipe) -> tuple[Index, dict[str, View]]:
+    """What the user may have to mend is said here."""
+    index = read_index(recipe.data, recipe.task, "image")
+    specs, stores, keys = {}, {}, {}
+    for model in recipe.models:
+        specs[model] = spec_of(recipe, model)
+        stores[model] = Cases(specs[model], whole=not recipe.mask.patches)
+        keys[model] = np.array(stores[model].add(index.table["path"], index.table["mask"]))
+    first = recipe.models[0]
+    meant = _meaning(recipe, index, stores[first], keys[first])
+    index = dataclasses.replace(index, classes=meant.classes, labels=_presence(stores[first], keys[first], meant))
+    check_flip(recipe, index)
+    index = assign_splits(index, stores[first].digests(keys[first]), recipe.data, recipe.seed, list(keys[first]))
+    segmentation_loss(recipe.loss, len(meant.classes) + 1)
+    views = {}
+    for model in recipe.models:
+        with precision(recipe):
+            made, _ = network(recipe, model, specs[model], recipe.weights, len(meant.classes) + 1)
+        window = window_of(made, specs[model])
+        _check_sizes(model, window)
+        views[model] = View(specs[model], stores[model], keys[model], meant, window)
+    return index, views
+
+
+def spec_of(recipe: Recipe, model: str) -> Input:
+    """The pixels that this model gets, and as its shape the window that it sees at once."""
+    card = registry.describe(model)
+    spec = dataclasses.replace(WITHOUT_WEIGHTS, shape=(*card.input[:2], 3))
+    if recipe.weights is not None:
+        manifest = weights.find(recipe.weights, model)
+        weights.resolve(manifest)
+        spec = manifest.input
+    spec = grey.adapted_spec(spec, recipe.channels, windows=recipe.windows, files=len(recipe.data.image))
+    size = recipe.size or card.input[:-1]
+    size = (size, size) if isinstance(size, int) else size
+    window = spec.window if recipe.window == "header" or recipe.windows else recipe.window
+    return dataclasses.replace(
+        spec, shape=(*size, spec.shape[-1]), window=window, spacing_mm=recipe.spacing_mm, uneven=recipe.uneven
+    )
+
+
+def network(recipe: Recipe, model: str, spec: Input, tag: str | None, classes: int) -> tuple:
+    """The model ready to fit, and the report of its weights (None from scratch).
+
+    Args:
+        classes: with background.
+    """
+    shape = spec.shape[1:] if spec.volume and spec.shape[0] == 1 else spec.shape  # single planes: a 2-D network
+    overrides = weights.find(recipe.weights, model).overrides if recipe.weights else {}
+    flat = tag is not None and len(weights.find(tag, model).input.shape) == 3
+    deep = len(shape) == 4
+    made, loaded = create_reported(
+        model, shape, classes=classes, task="segmentation", weights=tag, channels=recipe.channels,
+        dropout=recipe.dropout, inflate=recipe.inflate if deep and flat else None,
+        spacing_mm=spec.spacing_mm if deep else None, supervised=recipe.mask.supervised, **overrides,
+    )  # fmt: skip
+    if "finetune" in recipe.ways:
+        norms.check(made, recipe.norms)
+        for phase in recipe.phases:
+            if phase.freeze_below is not None and phase.freeze_below not in norms.stages(made):
+                raise BadInput(f"freeze_below={phase.freeze_below!r}: {model} has {', '.join(norms.stages(made))}")
+    return made, loaded
+
+
+def _meaning(recipe: Recipe, index: Index, cases: Cases, keys) -> Meaning:
+    facts = [cases.facts(key) for key in keys]
+    seen = [(tuple(each["names"][0]), tuple(each["values"][0])) for each in facts]
+    return meaning(recipe.data, seen, lambda position: name_rows(index.table, [position]), recipe.mask.instances)
+
+
+def _presence(cases: Cases, keys, meant: Meaning) -> np.ndarray:
+    """`(n, classes)`: whether the mask of each case holds each class."""
+    there = np.zeros((len(keys), len(meant.classes)), "float32")
+    for i, key in enumerate(keys):
+        names, values = cases.facts(key)["names"][0], cases.facts(key)["values"][0]
+        found = meant.table(tuple(names), max([1, *values]))[values]
+        there[i] = np.isin(np.arange(1, len(meant.classes) + 1), found)
+    return there
+
+
+def _check_sizes(model: str, window: Window) -> None:
+    if any((a - b) % 2 or b < 1 for a, b in zip(window.patch, window.out, strict=True)):
+        raise BadInput(
+            f"{model} gives {window.out} of windows of {window.patch}: its output must lie in the middle, choose "
+            "another --size"
+        )
+
+
+def began_with(recipe: Recipe) -> dict:
+    """Hashes of the weights that a run depends on, besides images and masks."""
+    found = {model: weights.find(recipe.weights, model) for model in recipe.models if recipe.weights}
+    return {"weights": {model: weights.file_hash(weights.resolve(each)[0]) for model, each in found.items()}}
+
+
+def check_unchanged(folder: Path, recipe: Recipe, index: Index, views: dict[str, View]) -> None:
+    """What a run goes on with must be what it began with.
+
+    Raises:
+        BadInput: the index, its images, its masks or the weights changed.
+    """
+    for name, table in tables(index, views[recipe.models[0]]).items():
+        now = pd.read_csv(io.StringIO(table.to_csv(index=False)), dtype=str, keep_default_na=False)
+        if not now.equals(read_csv(folder, name)):
+            raise BadInput(
+                f"the index, its images or its masks changed since the run in {folder} began: put them back as they "
+                "were, or start a new run"
+            )
+    if read_json(folder, "environment.json").get("began_with") != began_with(recipe):
+        raise BadInput(
+            f"the weights are not those that the run in {folder} began with: put them back, or start a new run"
+        )
+
+
+def tables(index: Index, view: View) -> dict[str, pd.DataFrame]:
+    """`split.csv`: row, patient, fold and part of every case, and which classes its mask holds. `images.csv`: what each
+    image was and what was applied to it; no file is named."""
+    split = index.table[["row", "patient", "fold", "split"]].copy()
+    if not index.table["fold"].any():
+        split["fold"] = ""
+    facts = [view.cases.facts(key) for key in view.keys]
+    images = {
+        "row": index.table["row"].to_numpy(),
+        "case": [key[:16] for key in view.keys],
+        "size": [" ".join(map(str, each["size"])) for each in facts],
+        "spacing_mm": [" ".join(f"{side:g}" for side in each["spacing_mm"] or ()) for each in facts],
+        "applied": ["; ".join(each["applied"]) for each in facts],
+    } | {name: [each[name] for each in facts] for name in ("content", "modality", "spacing_source", "burnt_in")}
+    there = pd.DataFrame(index.labels.astype(int), columns=list(index.classes))
+    return {"split.csv": pd.concat([split, there], axis=1), "images.csv": pd.DataFrame(images)}
