@@ -153,14 +153,16 @@ def test_instances_of_a_probability():
     away = np.min([np.hypot(y - a, x - b) for a, b in disks], 0)
     p = 1 / (1 + np.exp(away - 8))
     p[0, 0] = 0.9
-    whole, cut = instances_of(p), instances_of(p, apart=4, smallest=5)
+    whole, cut = instances_of(p), instances_of(p, waist=1, smallest=5)
     assert whole.max() == 3 and whole[20, 15] == whole[20, 29]
     assert cut.max() == 3 and len({cut[place] for place in disks}) == 3 and cut[0, 0] == 0
     assert ((cut > 0) == ((p >= 0.5) & (away < 20))).all()
     assert instances_of(p, smallest=5).max() == 2 and instances_of(p, threshold=0.99).max() == 3
-    assert not instances_of(p * 0).any() and not instances_of(p * 0, apart=4).any()
-    volume = instances_of(np.stack([p * 0, p, p * 0]), apart=4)
-    assert volume.max() == 4 and volume.shape == (3, 40, 60)
+    assert not instances_of(p * 0).any() and not instances_of(p * 0, waist=1).any()
+    plate = instances_of(np.stack([p * 0, p, p * 0]), waist=1)  # everywhere one voxel deep: nothing to cut by
+    assert plate.max() == 3 and plate.shape == (3, 40, 60)
+    volume = instances_of(np.stack([p * 0, *[p] * 25, p * 0]), waist=1)
+    assert volume.max() == 4 and volume[13, 0, 0] > 0
 
 
 @pytest.mark.slow

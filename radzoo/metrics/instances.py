@@ -17,33 +17,36 @@ from radzoo.metrics.resampling import grouped
 THRESHOLDS = np.arange(0.5, 1, 0.05).round(2)  # of the Data Science Bowl 2018
 
 
-def instances_of(probability, *, threshold: float = 0.5, smallest: int = 0, apart: int | None = None) -> np.ndarray:
+def instances_of(probability, *, threshold: float = 0.5, smallest: int = 0, waist: float | None = None) -> np.ndarray:
     """Objects of a probability map.
 
     Args:
         probability: `(*spatial)` of being inside any object.
         threshold: at least this much is inside.
         smallest: objects of fewer pixels are dropped.
-        apart: cuts touching objects where the distance to the background has a waist (watershed): the fewest pixels
-            between two middles. None keeps connected components whole.
+        waist: cuts touching objects apart (watershed of the distance to the background), where that distance falls by
+            at least so many pixels between two middles; 1 is a good start. None keeps connected components whole.
     Returns:
         int32 `(*spatial)`, 0, then 1..n.
     """
     inside = np.asarray(probability) >= threshold
     found = components(inside)
-    if apart is not None:
-        from skimage.feature import peak_local_max
-        from skimage.segmentation import watershed
-
-        depth = ndimage.distance_transform_edt(inside)
-        middles = np.zeros(inside.shape, "int32")
-        peaks = peak_local_max(depth, min_distance=apart, labels=found, exclude_border=False)
-        middles[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-        found = watershed(-depth, middles, mask=inside)
+    if waist is not None:
+        found = _cut(inside, found, waist)
     sizes = np.bincount(found.ravel())
     kept = sizes >= max(smallest, 1)
     kept[0] = False
     return (np.cumsum(kept) * kept).astype("int32")[found]
+
+
+def _cut(inside, found, waist: float) -> np.ndarray:
+    from skimage.morphology import h_maxima  # here, since scikit-image is slow to import
+    from skimage.segmentation import watershed
+
+    depth = ndimage.distance_transform_edt(inside)
+    middles = ndimage.label(h_maxima(depth, waist), np.ones((3,) * depth.ndim))[0]
+    parts = watershed(-depth, middles, mask=inside)
+    return np.where(parts > 0, parts, (found + parts.max()) * inside)  # what is too flat for a middle stays whole
 
 
 def matched(truth, predicted) -> tuple[np.ndarray, int, int]:
