@@ -25,7 +25,7 @@ FLOOR = {name: i for i, names in enumerate(FLOORS) for name in names}
 # Of large libraries these see keras alone.
 KERAS_ONLY = {
     "models", "anisotropy", "layers", "pooling", "upsampling", "responses", "operations", "heads", "norms", "channels",
-    "streams",
+    "streams", "decoders",
 }  # fmt: skip
 FILES = sorted((HERE / "radzoo").rglob("*.py"))
 

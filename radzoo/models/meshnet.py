@@ -4,9 +4,10 @@ Fedorov et al., End-to-end Learning of Brain Tissue Segmentation from Imperfect 
 https://arxiv.org/abs/1612.00940; the variants are those of https://github.com/neuroneural/brainchop (Masoud et al.,
 Brainchop, Journal of Open Source Software 2023, https://doi.org/10.21105/joss.05098), read from its weights.
 
-Every map has the size of the volume, so memory goes with voxels times width: meshnet_20 took 5.2 GB for a head of
-183x243x183 voxels on a CPU, meshnet_5 took 2.8 GB for 256x256x256. The network takes any size, a crop included; what
-lies 46 voxels and more inside of it does not know that it was cropped.
+Every map has the size of the volume, so memory goes with voxels times width: on a CPU meshnet_20 took 5.3 GB for
+183x243x183 voxels, meshnet_5 took 2.4 GB for 256x256x256. The network takes any size. What lies less than 46 voxels
+inside of a crop may be another answer: on the head of brainchop, cropped to its bounding box, Dice with the whole was
+.98 (white matter) and .97 (grey), and .998 and .996 with 10 voxels of air around it.
 """
 
 from keras import layers
