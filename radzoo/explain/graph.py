@@ -17,6 +17,8 @@ def logits(model: keras.Model):
     last = next((each for each in model.layers if each.name == "head"), None)
     if last is None:
         raise BadInput(f"{model.name} has no layer 'head': expected a model of create_model, or of load for a run")
+    if len(last.output.shape) > 2:
+        raise BadInput(f"{model.name} is a segmentation, which says where by itself: look at its masks")
     return last.input
 
 

@@ -33,6 +33,8 @@ def read(folder: Path) -> SimpleNamespace:
     Raises:
         BadInput: a file is missing, no way was trained, or an earlier version wrote the folder.
     """
+    if _masks(folder / "metrics.json"):
+        raise BadInput(f"{folder} is a segmentation, which is not compared: its cases.csv holds every case")
     names = [f"{name}.json" for name in JSON] + [f"{name}.csv" for name in CSV]
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
@@ -67,6 +69,10 @@ def _grades(names, told) -> list[str]:
     """The names of the grades; the cuts do not know the lowest, but a recipe that names all grades does."""
     known = told and [str(name) for name in told[1:]] == names[1:]
     return [str(told[0]) if known else names[0], *names[1:]]
+
+
+def _masks(metrics: Path) -> bool:
+    return metrics.is_file() and json.loads(metrics.read_text(encoding="utf-8"))["task"] == "segmentation"
 
 
 def _table(path: Path) -> pd.DataFrame:

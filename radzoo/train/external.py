@@ -64,6 +64,8 @@ def evaluate_run(
     """
     folder = Path(run).expanduser()
     measured = read_json(folder, "metrics.json")
+    if measured["task"] == "segmentation":
+        raise BadInput(f"{folder} is a segmentation: draw the masks of other images with `radzoo predict`")
     recipe = from_json({key: value for key, value in read_json(folder, "recipe.json").items() if key != "name"})
     named = {"image": image, "label": label, "patient": patient, "study": study, "positive": positive}
     named = {key: value for key, value in named.items() if value is not None}

@@ -75,6 +75,8 @@ def _check_same(folders: list[Path], measured: list[dict]) -> None:
     """Members must have been trained, chosen and tested on the same patients, image by image."""
     first = measured[0]
     for folder, other in zip(folders, measured, strict=True):
+        if other["task"] == "segmentation":
+            raise BadInput(f"{folder} is a segmentation, of which there are no ensembles")
         if other["best"]["model"] == NAME:
             raise BadInput(f"{folder} is an ensemble itself: name the runs of its members")
         for name in ("task", "classes", "unit", "aggregate"):

@@ -13,7 +13,9 @@ from radzoo.report.segmentation.words import with_claims
 
 JSON = ("recipe", "environment", "metrics")
 CSV = ("split", "history", "cases")
-TEXT = dict.fromkeys(("patient", "fold", "split", "phase", "way", "model", "refined", "class", "status"), str)
+TEXT = dict.fromkeys(
+    ("patient", "fold", "split", "phase", "way", "model", "refined", "class", "status", "burnt_in"), str
+)
 
 
 def read(folder: Path) -> SimpleNamespace:
@@ -62,7 +64,7 @@ def _hidden(run) -> set[int]:
     if run.recipe["burnt_in"] or not path.is_file():
         return set()
     images = _table(path)
-    return set(images.loc[images["burnt_in"].fillna("").astype(str) != "", "row"])
+    return set(images.loc[images["burnt_in"] != "", "row"])
 
 
 def cases_of(run, row) -> pd.DataFrame:

@@ -64,7 +64,8 @@ def _pictures(index: Index, view: View, outcomes: list[Outcome], best: dict):
         drawn = next(each for each in outcomes if (each.job.model, each.job.way, each.job.fold) == wanted)
         key = view.keys[position]
         labels = read_drawn(drawn.place, best["refined"], row)
-        return view.cases.shown(key), view.cases.truth(key, view.meaning), labels, view.cases.facts(key)["spacing_mm"]
+        spacing = view.cases.facts(key)["spacing_mm"] or (1.0,) * labels.ndim
+        return view.cases.shown(key), view.cases.truth(key, view.meaning), labels, spacing
 
     return pictures
 

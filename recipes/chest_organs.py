@@ -1,0 +1,35 @@
+"""Lungs and heart on chest radiographs: a U-Net decoder on a network that knows ImageNet, against one that does not.
+
+Masks that a radiologist or a thresholding student drew, whole images, 256 pixels a side. What it can be used for:
+cardiothoracic ratios, cropping, and looking at what a classifier looks at.
+
+Expect   EXPECT
+
+Run      radzoo run chest_organs
+         radzoo run chest_organs --data.index INDEX.csv --data.mask organ_mask --data.patient patient_id
+         --data.classes "left lung" "right lung" mediastinum airways --data.split 3
+"""
+
+from radzoo import Augment, Data, Mask, Phase, Recipe
+
+RECIPE = Recipe(
+    models=("mobilenet_v2_035",),
+    weights="imagenet",
+    ways=("finetune", "scratch"),
+    size=256,
+    task="segmentation",
+    data=Data(
+        index="phantom:chest_organs", image="image", mask="mask", patient="patient_id",
+        classes=("left lung", "right lung", "heart"), split=(0.6, 0.2, 0.2),
+    ),
+    mask=Mask(),
+    loss="dice_crossentropy",
+    class_weights=False,
+    phases=(
+        Phase(epochs=6, learning_rate=2e-3, freeze_below="head", patience=6),
+        Phase(epochs=24, learning_rate=5e-4, schedule="cosine", warmup=1, patience=24),
+    ),
+    scratch=Phase(epochs=30, learning_rate=2e-3, schedule="cosine", warmup=1, patience=30),
+    batch=4,
+    augment=Augment(shift=0.05, rotate=10, zoom=0.1, brightness=0.1, contrast=0.2),
+)  # fmt: skip
