@@ -40,24 +40,30 @@ def surface_measures(truth, predicted, spacing) -> dict[str, float]:
 def surface_distances(one, two, spacing) -> tuple[np.ndarray, np.ndarray]:
     """From each surface voxel of `one` to the surface of `two`, and back; both boolean `(*spatial)`, neither empty."""
     (box,) = ndimage.find_objects((one | two).astype("uint8"))
-    one, two = surface(one[box]), surface(two[box])
+    spacing = np.asarray(spacing, float)
+    one, two = ((edge, np.argwhere(edge) * spacing) for edge in (surface(one[box]), surface(two[box])))
     return _away(one, two, spacing), _away(two, one, spacing)
 
 
 def surface(mask) -> np.ndarray:
-    """Boolean `(*spatial)`: the voxels of a mask with a face on what is outside."""
-    return mask & ~ndimage.binary_erosion(mask)
+    """Boolean `(*spatial)`: the voxels of a mask with a face on what is outside (SciPy erodes half as fast)."""
+    inside, framed = mask.copy(), np.pad(mask, 1)
+    for axis in range(mask.ndim):
+        for side in (slice(None, -2), slice(2, None)):
+            inside &= framed[tuple(side if each == axis else slice(1, -1) for each in range(mask.ndim))]
+    return mask & ~inside
 
 
 def _away(one, two, spacing) -> np.ndarray:
     """A tree over the surface for what is near, a distance map of the box where anything is far.
 
     Predictions are mostly near. A tree alone would take minutes for two far shells, where every voxel is about as far.
+
+    Args:
+        one, two: each a surface `(*spatial)` and its places `(n, axes)`, in the unit of the spacing.
     """
-    spacing = np.asarray(spacing, float)
     near = NEAR * np.exp(np.log(spacing).mean())
-    tree = KDTree(np.argwhere(two) * spacing)
-    away = tree.query(np.argwhere(one) * spacing, distance_upper_bound=near, workers=-1)[0]
+    away = KDTree(two[1]).query(one[1], distance_upper_bound=near, workers=-1)[0]
     if np.isinf(away).any():
-        away = ndimage.distance_transform_edt(~two, sampling=spacing)[one]
+        away = ndimage.distance_transform_edt(~two[0], sampling=spacing)[one[0]]
     return away
