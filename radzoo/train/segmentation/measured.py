@@ -22,7 +22,7 @@ from radzoo.train.segmentation.jobs import Outcome, kinds, read_drawn
 from radzoo.train.segmentation.lesson import mean_dice, overlaps
 from radzoo.train.segmentation.prepared import View
 
-APART = 4  # pixels between the middles of two objects that touch
+WAIST = 1  # pixels by which the middles of two objects that touch are deeper than where they meet
 SCORES = ("rand", "rand_error", "warping_error", "pixel_error")
 
 
@@ -107,7 +107,7 @@ def _special(recipe: Recipe, index: Index, view: View, places: dict[int, Path], 
     options = {"bootstrap": recipe.bootstrap, "seed": recipe.seed}
     found = {}
     if recipe.mask.instances:
-        objects = [(truth, instances_of(drawn, apart=APART)) for truth, drawn in pairs]
+        objects = [(truth, instances_of(drawn, waist=WAIST)) for truth, drawn in pairs]
         told = evaluate_instances(objects, patients, **options)
         found |= {"F1 of objects": told["f1"], "AP of objects": told["ap"]}
     if recipe.mask.membranes:
