@@ -172,8 +172,9 @@ def test_half_precision_is_reduced_in_single():
         np.testing.assert_allclose(told, loss(truth, rounded), rtol=1e-6)
 
 
-def test_it_learns_compiled():
-    """A layer of one weight per class and channel finds the classes of a map, in 3-D, under mixed precision and XLA."""
+@pytest.mark.parametrize("jit", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_it_learns(jit):
+    """One weight per class and channel finds the classes of a volume in mixed precision, without and with XLA."""
     labels = np.random.default_rng(0).integers(0, 3, (2, 6, 6, 6)).astype("uint8")
     image = np.eye(3, dtype="float32")[labels]
     image_input = keras.Input((6, 6, 6, 3))
@@ -181,7 +182,7 @@ def test_it_learns_compiled():
     model = keras.Model(image_input, keras.layers.Activation("softmax", dtype="float32")(x))
     truth = np.stack([masks.target(each, 3) for each in labels])
     loss = losses.segmentation_loss("dice_crossentropy", 3, class_weights=[1.0, 2.0, 3.0])
-    model.compile(keras.optimizers.Adam(0.1), loss, jit_compile=True)
+    model.compile(keras.optimizers.Adam(0.1), loss, jit_compile=jit)
     first, *_, last = (float(model.train_on_batch(image, truth)) for _ in range(30))
     assert last < first / 3
 
