@@ -77,7 +77,7 @@ class Cascade:
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         found = self.first(image)
-        inside = refine.largest(found.argmax(-1) == 1)
+        inside = refine.largest(found.argmax(-1).astype("uint8")) == 1
         classes = self.second.model.outputs[0].shape[-1] + 1
         said = np.zeros((*inside.shape, classes), "float32")
         others = [each for each in range(1, classes) if each != self.organ]
@@ -97,7 +97,7 @@ class Cascade:
 def around(inside: np.ndarray, image: np.ndarray) -> tuple[tuple[slice, ...], np.ndarray]:
     """The box around an organ and its image there, black outside of the organ."""
     wide = ndimage.binary_dilation(inside, iterations=REACH)
-    box = ndimage.find_objects(wide)[0]
+    box = ndimage.find_objects(wide.astype("uint8"))[0]
     return box, np.where(wide[box][..., None], image[box], 0).astype(image.dtype)
 
 

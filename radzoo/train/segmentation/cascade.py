@@ -9,7 +9,6 @@ import numpy as np
 
 from radzoo.data.cases import Cases
 from radzoo.data.classes import Meaning
-from radzoo.errors import BadInput
 from radzoo.masks import IGNORE
 from radzoo.recipe import Recipe
 from radzoo.segmenting import Cascade, around
@@ -35,18 +34,12 @@ class Stage:
 
 
 def stages(recipe: Recipe, view: View) -> list[Stage]:
-    """The only one, or those of a cascade.
-
-    Raises:
-        BadInput: `mask.inside` is no class, or the only one.
-    """
+    """The only one, or those of a cascade."""
     organ = recipe.mask.inside
     if organ is None:
         return [Stage("", "", view)]
     classes = view.meaning.classes
     others = tuple(name for name in classes if name != organ)
-    if organ not in classes or not others:
-        raise BadInput(f"--mask.inside {organ} came, expected a class that holds others; classes: {', '.join(classes)}")
     return [
         Stage("_organ", f" {organ}", _seen(view, Organ(view.cases, view.meaning), (organ,))),
         Stage(

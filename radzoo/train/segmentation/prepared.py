@@ -52,6 +52,11 @@ def prepared(recipe: Recipe) -> tuple[Index, dict[str, View]]:
     meant = _meaning(recipe, index, stores[first], keys[first])
     index = dataclasses.replace(index, classes=meant.classes, labels=_presence(stores[first], keys[first], meant))
     check_flip(recipe, index)
+    inside = recipe.mask.inside
+    if inside is not None and (inside not in meant.classes or len(meant.classes) == 1):
+        raise BadInput(
+            f"--mask.inside {inside} came, expected a class that holds others; classes: {', '.join(meant.classes)}"
+        )
     index = assign_splits(index, stores[first].digests(keys[first]), recipe.data, recipe.seed, list(keys[first]))
     segmentation_loss(recipe.loss, len(meant.classes) + 1)
     views = {}
