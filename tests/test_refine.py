@@ -49,6 +49,13 @@ def test_settling_voxels_before_the_cut_changes_nothing(monkeypatch, few):
     assert 0 < whole.sum() < whole.size and not np.array_equal(whole, probability[..., 1] > 0.5)
 
 
+def test_a_graph_that_fits_no_laptop_is_refused(monkeypatch):
+    monkeypatch.setattr(graph_cut, "LARGEST", 99)
+    with pytest.raises(BadInput, match="graph of 100 voxels.*crop"):
+        cut(np.full((10, 10), 0.5), np.zeros((10, 10)), (1, 1))
+    assert not cut(np.full((10, 10), 1e-6), np.zeros((10, 10)), (1, 1)).any()  # settled: no graph
+
+
 def test_thick_slices_hold_together_less():
     """One doubtful voxel between two sure ones, -log odds 1: ties of 2 * smoothness / mm hold it up to 2 mm apart."""
     chance, image = np.array([0.999, 1 / (1 + np.e), 0.999])[:, None, None], np.zeros((3, 1, 1))
@@ -87,14 +94,14 @@ def test_mean_field_equals_the_sum_over_all_pairs(shape, spacing):
     found = mean_field(probability, image, spacing, **NUMBERS, iterations=5)
     expected = every_pair(probability, image, spacing, 5)
     assert np.abs(expected - probability).mean() > 0.02
-    np.testing.assert_allclose(found, expected, atol=2e-4)
+    np.testing.assert_allclose(found, expected, atol=5e-4)
     assert found.dtype == np.float32
 
 
 def test_mean_field_of_one_intensity_and_of_no_weights():
     flat, probability = np.zeros((6, 7)), rng().dirichlet([1, 1], (6, 7))
     np.testing.assert_allclose(
-        mean_field(probability, flat, (1, 1), **NUMBERS), every_pair(probability, flat, (1, 1), 5), atol=2e-4
+        mean_field(probability, flat, (1, 1), **NUMBERS), every_pair(probability, flat, (1, 1), 5), atol=5e-4
     )
     alone = mean_field(probability, flat, (1, 1), smoothness=0, appearance=0)
     np.testing.assert_allclose(alone, probability, rtol=1e-5)

@@ -16,6 +16,7 @@ from radzoo.errors import BadInput
 
 UNIT = 10_000  # capacities are whole numbers
 CERTAIN = 1e-6  # probabilities are kept away from 0 and 1 by this
+LARGEST = 30_000_000  # open voxels; each takes 400 bytes
 FEW = 0.1  # sweeps over all voxels end when one settles less than this part of the open ones: a graph is quicker
 
 
@@ -95,6 +96,8 @@ def _settled(pull: np.ndarray, ties: list[np.ndarray]) -> tuple[np.ndarray, np.n
 def _minimum(still: np.ndarray, pull: np.ndarray, ties: list[np.ndarray]) -> np.ndarray:
     """Which of the open voxels are on the source's side of a minimum cut."""
     count = int(still.sum())
+    if count > LARGEST:
+        raise BadInput(f"a graph of {count} voxels that probability alone does not settle: crop to the organ")
     number = np.full(still.shape, -1, "int32")
     number[still] = np.arange(count)
     source, sink = count, count + 1
