@@ -51,7 +51,7 @@ def test_settling_voxels_before_the_cut_changes_nothing(monkeypatch, few):
 
 def test_a_graph_that_fits_no_laptop_is_refused(monkeypatch):
     monkeypatch.setattr(graph_cut, "LARGEST", 99)
-    with pytest.raises(BadInput, match="graph of 100 voxels.*crop"):
+    with pytest.raises(BadInput, match="100 voxels"):
         cut(np.full((10, 10), 0.5), np.zeros((10, 10)), (1, 1))
     assert not cut(np.full((10, 10), 1e-6), np.zeros((10, 10)), (1, 1)).any()  # settled: no graph
 
