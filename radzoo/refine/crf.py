@@ -26,6 +26,7 @@ LEFT_OUT = 1e-3  # eigenvectors whose eigenvalue is below this part of the large
 WIDEST = 60  # range of intensities in sigmas; the work grows with it
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # threads gain little here, and wait for each other when busy
 def mean_field(
     probability: np.ndarray,
     image: np.ndarray,
@@ -84,12 +85,11 @@ def mean_field(
 
     given = np.log(np.maximum(np.moveaxis(probability.reshape(shape), -1, 0).astype("float32"), CERTAIN))
     beliefs = _softmax(given)
-    with threadpool_limits(1, "blas"):  # products this small gain nothing, and on a busy machine they wait for threads
-        everyone = message(np.ones(shape[:3], "float32"))
-        for _ in tqdm(range(iterations), "CRF", file=sys.stderr, delay=2, leave=False):
-            # With Potts' model -sum over the other labels' messages is one's own, but for what all labels share.
-            heard = [message(each) for each in beliefs[1:]]
-            beliefs = _softmax(given + np.stack([everyone - sum(heard), *heard]))
+    everyone = message(np.ones(shape[:3], "float32"))
+    for _ in tqdm(range(iterations), "CRF", file=sys.stderr, delay=2, leave=False):
+        # With Potts' model -sum over the other labels' messages is one's own, but for what all labels share.
+        heard = [message(each) for each in beliefs[1:]]
+        beliefs = _softmax(given + np.stack([everyone - sum(heard), *heard]))
     return np.ascontiguousarray(np.moveaxis(beliefs, 0, -1)).reshape(probability.shape)
 
 
