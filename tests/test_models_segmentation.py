@@ -133,16 +133,20 @@ WHOLE = (  # what the process with JAX runs, too: logits of whole networks, by n
     "def logits(name, shape):\n"
     "    model = fill(radzoo.build(name, shape, top=True, classes=3))\n"
     "    image = np.random.RandomState(0).rand(1, *shape).astype('float32')\n"
-    "    return np.asarray(keras.Model(model.input, model.get_layer('head_logits').output)(image, training=False))\n"
+    "    return keras.Model(model.input, model.get_layer('head_logits').output).predict(image, verbose=0)\n"
     "def all_logits(names):\n"
-    "    shapes = ((64, 48, 1), (24, 32, 36, 1))\n"
-    "    return {f'{name}{len(shape)}': logits(name, shape) for name in names for shape in shapes}\n"
+    "    pairs = [(name, shape) for name in names for shape in ((64, 48, 1), (24, 32, 36, 1))]\n"
+    "    pairs = [(name, shape) for name, shape in pairs if len(shape) == 3 or not name.startswith('fcn')]\n"
+    "    return {f'{name}{len(shape)}': logits(name, shape) for name, shape in pairs}\n"
 )
 
 
 @pytest.mark.slow
 def test_whole_networks_on_jax(tmp_path):
-    """The same weights give the same logits on the other backend, in 2-D and in 3-D."""
+    """The same weights give the same logits on the other backend, in 2-D and in 3-D.
+
+    FCN in 2-D alone: its kernels of 64x64x64 take JAX many minutes on a processor.
+    """
     script = f"{WHOLE}import sys; assert keras.backend.backend() == 'jax'\n"
     script += "np.savez(sys.argv[1], **all_logits(sys.argv[2:]))"
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
