@@ -322,7 +322,7 @@ MOST = {  # Dice that no grey level reaches; of membranes, not of the cells arou
     "hippocampus_masks": 0.2,
     "liver_lesions": 0.6,
     "prostate_mr": 0.4,
-    "ms_lesions": 0.45,
+    "ms_lesions": 0.55,
 }
 
 

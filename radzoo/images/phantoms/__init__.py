@@ -20,7 +20,7 @@ Only the chest radiograph is an anatomy in depth; volumes are blocks of simple s
 drawn to be learnt from and to be told from noise.
 No grey level finds a mask: over a whole set the best one reaches a Dice of .60 for membranes, .45 for nuclei, .28 to
 .44 for the chest's organs, .12 and .06 for both parts of hippocampi, .48 for livers, .02 for their lesions, .15 for
-prostates and .21 for lesions of MS (`pytest -m slow tests/test_phantom_masks.py`).
+prostates and .36 for lesions of MS (`pytest -m slow tests/test_phantom_masks.py`).
 What is learnt here says nothing about patients: phantoms test software, not medicine.
 """
 

@@ -22,9 +22,9 @@ from radzoo.images.phantoms.solid import Grid, directions, field
 from radzoo.images.phantoms.texture import soft
 
 PATIENTS, SIZE = 30, 80  # voxels from front to back; fewer along the other axes
-SCANNERS = (("Larmor 1", 0.055, 0.45), ("Larmor 3", 0.03, 0.3), ("Precess", 0.04, 0.4))  # noise, blur in voxels
+SCANNERS = (("Larmor 1", 0.04, 0.4), ("Larmor 3", 0.022, 0.3), ("Precess", 0.03, 0.35))  # noise, blur in voxels
 LENGTH = 168.0  # mm, of the longest side
-FLAIR = {"fluid": 0.08, "white": 0.5, "grey": 0.6, "lesion": 0.85}
+FLAIR = {"fluid": 0.08, "white": 0.5, "grey": 0.6, "lesion": 0.95}
 T1 = {"fluid": 0.15, "white": 0.85, "grey": 0.58, "lesion": 0.55}
 TOP = 4095
 
