@@ -1,5 +1,6 @@
 """A segmentation from its index to its report, and on new images; on images so small that a test may train on them."""
 
+import io
 import json
 import os
 import shutil
@@ -10,13 +11,14 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
+import slices
 from PIL import Image
 
 import radzoo
 from radzoo import Augment, Data, Mask, Phase, Recipe
 from radzoo.data.store import WHITE
 from radzoo.errors import BadInput
-from radzoo.images.volumes import read
+from radzoo.images.volumes import read, resample, segments
 from radzoo.segmenting import Cascade, Segmenter, around
 
 EPOCHS = Phase(epochs=3, learning_rate=0.02, patience=3)
@@ -203,9 +205,15 @@ def deep(volumes, **changes):
     return replace(DEEP, data=replace(DEEP.data, index=str(volumes / "index.csv")), **changes)
 
 
-def test_volumes_by_windows(volumes, tmp_path):
+@pytest.fixture(scope="module")
+def deep_run(volumes, tmp_path_factory):
+    recipe = deep(volumes, mask=Mask(patches=3, overlap=0.25, refine="largest"))
+    return radzoo.run(recipe, out=str(tmp_path_factory.mktemp("deep") / "run"))
+
+
+def test_volumes_by_windows(volumes, deep_run, tmp_path):
     """Anisotropic voxels resampled for the network, masks back on the file's own voxels, and NIfTI as the input."""
-    run = radzoo.run(deep(volumes, mask=Mask(patches=3, overlap=0.25, refine="largest")), out=str(tmp_path / "run"))
+    run = deep_run
     assert [row["refined"] for row in run.metrics["rows"]] == ["", "largest", ""] and run.metrics["unit"] == "mm"
     cases = pd.read_csv(run.folder / "cases.csv")
     assert cases["truth_ml"].notna().all() and set(cases["class"]) == {"organ", "lesion"}
@@ -219,6 +227,40 @@ def test_volumes_by_windows(volumes, tmp_path):
     with np.load(run.folder / "jobs/unet_same_tiny_scratch/labels" / kind / f"{row}.npz") as file:
         np.testing.assert_array_equal(read(tmp_path / "masks" / f"{row}_seg.nii.gz").values, file["labels"])
         assert table["ml"].tolist() == pytest.approx([(file["labels"] == i).sum() * 0.003 for i in (1, 2)])
+
+
+def test_a_series_becomes_a_dicom_seg_on_its_planes(deep_run, tmp_path, cli):
+    """`radzoo predict RUN SERIES_FOLDER`: sizes as CSV, and a segmentation that lies on the series."""
+    planes = slices.even(count=9, shape=(24, 26), step=3.0, StudyInstanceUID="1.2.840.1", PatientName="A^B")
+    for number, plane in enumerate(planes):
+        stored = plane.pixel_array.copy()
+        stored[6:18, 8:20] += 60 * (2 <= number < 7)
+        plane.PixelData = stored.tobytes()
+    folder = tmp_path / "series"
+    folder.mkdir()
+    slices.write(folder, planes)
+    code, said, _ = cli("predict", deep_run.folder, folder, "--out", tmp_path / "masks")
+    table = pd.read_csv(io.StringIO(said))
+    assert code == 0 and list(table.columns) == ["file", "class", "voxels", "ml"]
+    found = {segment.name: segment.mask for segment in segments.read(tmp_path / "masks/series_seg.dcm")}
+    assert list(found) == ["organ", "lesion"]
+    volume = read(folder)
+    for name, voxels in zip(table["class"], table["voxels"], strict=True):
+        assert resample.mask_onto(found[name], volume).values.sum() == voxels
+    code, _, error = cli("predict", deep_run.folder, folder, "--out", tmp_path / "masks")
+    assert code == 2 and "series_seg.dcm is already in masks" in error
+    code, _, error = cli("predict", deep_run.folder, tmp_path / "nothing.nii.gz", "--out", tmp_path / "masks")
+    assert code == 2 and "nothing.nii.gz: no such file" in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("thick", [1, 10])
+def test_voxels_ten_times_as_thick_as_wide(deep_run, tmp_path, thick):
+    """Resampled for the network and back on the file's own voxels, whatever they are."""
+    values = np.random.default_rng(0).normal(0, 8, (22, 20, 11)).astype("float32")
+    nibabel.save(nibabel.Nifti1Image(values, np.diag([-1.0, -1.0, thick, 1])), tmp_path / "scan.nii.gz")
+    table = radzoo.predict(deep_run.folder, [tmp_path / "scan.nii.gz"], out=tmp_path / "masks", progress=False)
+    made = nibabel.load(tmp_path / "masks/scan_seg.nii.gz")
+    assert made.shape == (22, 20, 11) and (table["ml"] == table["voxels"] * thick / 1000).all()
 
 
 def test_planes_of_volumes_one_network_inside_another(volumes, tmp_path):
