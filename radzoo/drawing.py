@@ -16,7 +16,7 @@ from radzoo.errors import BadInput
 from radzoo.finished import load
 from radzoo.images import written
 from radzoo.images.paths import shown
-from radzoo.segmenting import Cascade, Segmenter, labelled
+from radzoo.segmenting import PLAIN, Cascade, Segmenter, drawn
 
 KINDS = ("auto", *written.KINDS)
 STAGES = ("organ", "inside")  # folders of the two networks of a cascade
@@ -64,7 +64,7 @@ def draw(
         raise BadInput(f"kind {kind!r} came, expected {', '.join(KINDS)}")
     chosen = {file: _kind(file, spec, kind) for file in files}
     _check_targets(files, out, chosen)
-    refined, found = told["mask"]["refine"], []
+    refined, found = told["mask"]["refine"].replace("none", PLAIN), []
     for file in tqdm(files, "images", file=sys.stderr, disable=not progress or len(files) == 1):
         try:
             opened = spec.opened(file)
@@ -73,7 +73,7 @@ def draw(
             name = shown(file)
             raise BadInput(str(error) if str(error).startswith(name) else f"{name}: {error}") from None
         image = np.round(values * WHITE).astype("uint16")
-        labels = labelled("" if refined == "none" else refined, segment(image), image, facts)
+        labels = drawn(segment, image, facts, (refined,))[refined]
         if out is not None:
             options = {"run": Path(run).name} if chosen[file] == "dicom_seg" else {}
             written.write(labels, file, manifest.classes, out, chosen[file], **options)

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from radzoo import refine
-from radzoo.data.cases import own
+from radzoo.data.cases import likeliest, own, same_grid
 from radzoo.data.patches import Window
 from radzoo.data.store import WHITE
 from radzoo.images import Input
@@ -45,12 +45,12 @@ class Segmenter:
     overlap: float
     flips: bool
 
-    def __call__(self, image: np.ndarray) -> np.ndarray:
-        """uint16 `(*working, channels)` (`data.Cases.image`) -> float32 `(*working, classes)`."""
+    def __call__(self, image: np.ndarray, reduce: str = "float32") -> np.ndarray:
+        """uint16 `(*working, channels)` (`data.Cases.image`) -> float32 `(*working, classes)`; see `tiles.slide`."""
         window = window_of(self.model, self.spec)
         return slide(
             self._answer, image, patch=window.patch, out=window.out, classes=self.model.outputs[0].shape[-1],
-            overlap=self.overlap, batch=self.batch, flips=(len(window.patch) - 1,) if self.flips else (),
+            overlap=self.overlap, batch=self.batch, flips=(len(window.patch) - 1,) if self.flips else (), reduce=reduce,
         )  # fmt: skip
 
     def _answer(self, windows: np.ndarray) -> np.ndarray:
@@ -101,12 +101,25 @@ def around(inside: np.ndarray, image: np.ndarray) -> tuple[tuple[slice, ...], np
     return box, np.where(wide[box][..., None], image[box], 0).astype(image.dtype)
 
 
-def labelled(kind: str, probability: np.ndarray, image: np.ndarray, facts: dict) -> np.ndarray:
-    """Probabilities on the working grid -> uint8 classes on the image's own pixels."""
-    if kind == PLAIN:
-        return own(probability, facts).argmax(-1).astype("uint8")
+def drawn(
+    segment: Segmenter | Cascade, image: np.ndarray, facts: dict, kinds: tuple[str, ...]
+) -> dict[str, np.ndarray]:
+    """What is drawn on an image of the working grid: uint8 classes of the image's own pixels, of each kind.
+
+    Args:
+        image: as `Segmenter` takes it; `facts` as of `data.Cases`.
+        kinds: `PLAIN`, or kinds of `refine.refined`.
+    """
+    if kinds == (PLAIN,) and same_grid(facts) and isinstance(segment, Segmenter):
+        return {PLAIN: segment(image, reduce="labels")}
+    probability = segment(image)
     spacing = facts["spacing_mm"] or [1.0] * len(facts["size"])  # of photographs in pixels
-    working = [each / scale for each, scale in zip(spacing, facts["scale"], strict=True)]
-    grey = image.mean(-1, dtype="float32") / np.float32(WHITE)
-    found = refine.refined(kind, probability, grey, tuple(working))
-    return own(found, facts)
+    working = tuple(each / scale for each, scale in zip(spacing, facts["scale"], strict=True))
+    found = {}
+    for kind in kinds:
+        if kind == PLAIN:
+            found[kind] = likeliest(probability, facts)
+        else:
+            grey = image.mean(-1, dtype="float32") / np.float32(WHITE)
+            found[kind] = own(refine.refined(kind, probability, grey, working), facts)
+    return found

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from radzoo.data import read_index
-from radzoo.data.cases import Cases, own
+from radzoo.data.cases import Cases, likeliest, own
 from radzoo.data.classes import Meaning, meaning
 from radzoo.data.patches import Patches, Window, cut
 from radzoo.errors import BadInput
@@ -98,9 +98,8 @@ def test_a_whole_image_and_back(tmp_path, pair):
     bright = np.asarray(cases.image(key))[..., 0] / 65535 > 0.5
     assert (bright != (working == 1)).sum() <= 6  # at its border
     np.testing.assert_array_equal(cases.truth(key, lung), disc)
-    back = own(np.eye(2, dtype="float32")[working], cases.facts(key))
-    again = own(working, cases.facts(key))
-    for found in (back.argmax(-1), again):
+    back = likeliest(np.eye(2, dtype="float32")[working], cases.facts(key))
+    for found in (back, own(working, cases.facts(key))):
         assert found.shape == (40, 60) and 2 * (found & disc).sum() / (found.sum() + disc.sum()) > 0.93
 
 
@@ -188,6 +187,19 @@ def test_masks_of_volumes_lie_where_the_patient_does(tmp_path):
         away[:3, 3] = 500
         nibabel.save(nibabel.Nifti1Image(organ, away), tmp_path / "far.nii.gz")
         cases.add([str(tmp_path / "image.nii.gz")], [str(tmp_path / "far.nii.gz")], progress=False)
+
+
+def test_what_lies_beyond_the_working_grid_is_background(tmp_path):
+    """Volumes larger than the network's size are cut: nothing was seen there."""
+    values = np.random.default_rng(0).normal(0, 20, (20, 12, 12)).astype("float32")
+    nibabel.save(nibabel.Nifti1Image(values, np.diag([-1.0, -1, 1, 1])), tmp_path / "image.nii.gz")
+    nibabel.save(nibabel.Nifti1Image(np.ones((20, 12, 12), "uint8"), np.diag([-1.0, -1, 1, 1])), tmp_path / "m.nii.gz")
+    cases = Cases(Input(shape=(8, 8, 8, 1), window=(0, 100), spacing_mm=(1, 1, 1)), whole=True, folder=tmp_path / "s")
+    key = cases.add([str(tmp_path / "image.nii.gz")], [str(tmp_path / "m.nii.gz")], progress=False)[0]
+    everywhere = np.ones((8, 8, 8), "uint8")
+    said = np.stack([np.zeros((8, 8, 8)), everywhere], -1).astype("float32")
+    for found in (own(everywhere, cases.facts(key)), likeliest(said, cases.facts(key))):
+        assert found.shape == (12, 12, 20) and found.sum() == 8**3
 
 
 def test_bad_masks_of_an_index(tmp_path, pair):

@@ -107,8 +107,10 @@ class Cases:
 
     def shown(self, key: str) -> np.ndarray:
         """The image as the network sees it, on its own pixels: float32 `(*own size)` in 0..1, or colours last."""
-        values = own(np.asarray(self.image(key)), self.facts(key)).astype("float32") / np.float32(WHITE)
-        return values if self.spec.photometric == "RGB" else values[..., 0]
+        colours = self.spec.photometric == "RGB"
+        channels = np.moveaxis(self.image(key), -1, 0)[: None if colours else 1]
+        values = np.stack([interpolated(each, self.facts(key)) for each in channels], -1) / np.float32(WHITE)
+        return values if colours else values[..., 0]
 
     def digests(self, keys) -> list[str]:
         """Equal for identical images, whatever their masks and files."""
@@ -187,22 +189,52 @@ def nearest(labels: np.ndarray, scale, offset, shape) -> np.ndarray:
     return found
 
 
-def own(found: np.ndarray, facts: dict) -> np.ndarray:
-    """From the working grid to the image's own pixels: classes `(*working)`, or `(*working, classes)` probabilities.
+def own(labels: np.ndarray, facts: dict) -> np.ndarray:
+    """Classes from the working grid on the image's own pixels: of each the nearest, beyond the grid background."""
+    if same_grid(facts):
+        return labels
+    places, inside = _places(facts)
+    places = [each.round().astype(int).clip(0, n - 1) for each, n in zip(places, facts["working"], strict=True)]
+    return labels[np.ix_(*places)] * _box(inside)
 
-    Probabilities are interpolated.
-    """
-    scale, offset, size = facts["scale"], facts["offset"], facts["size"]
-    if _same(scale, offset, facts["working"], size):
-        return found
-    if found.ndim == len(size):
-        places = [np.rint(np.arange(n) * a + b).astype(int) for n, a, b in zip(size, scale, offset, strict=True)]
-        return found[np.ix_(*(each.clip(0, n - 1) for each, n in zip(places, found.shape, strict=True)))]
-    move = {"output_shape": tuple(size), "order": 1, "mode": "nearest", "prefilter": False}
-    moved = np.empty((*size, found.shape[-1]), "float32")
-    for each in range(found.shape[-1]):
-        moved[..., each] = ndimage.affine_transform(found[..., each], np.array(scale), np.array(offset), **move)
-    return moved
+
+def interpolated(values: np.ndarray, facts: dict) -> np.ndarray:
+    """Numbers of the working grid `(*working)` on the image's own pixels, linearly: float32."""
+    if same_grid(facts):
+        return values
+    move = {"output_shape": tuple(facts["size"]), "order": 1, "mode": "nearest", "prefilter": False}
+    values = np.asarray(values, "float32")
+    return ndimage.affine_transform(values, np.array(facts["scale"]), np.array(facts["offset"]), **move)
+
+
+def likeliest(probability: np.ndarray, facts: dict) -> np.ndarray:
+    """Probabilities `(*working, classes)` -> uint8 classes of the image's own pixels; one by one, to save memory."""
+    best = interpolated(probability[..., 0], facts)
+    labels = np.zeros(best.shape, "uint8")
+    for each in range(1, probability.shape[-1]):
+        other = interpolated(probability[..., each], facts)
+        labels[other > best] = each
+        best = np.maximum(best, other)
+    return labels if same_grid(facts) else labels * _box(_places(facts)[1])
+
+
+def same_grid(facts: dict) -> bool:
+    """Whether the working grid is that of the image's own pixels."""
+    return _same(facts["scale"], facts["offset"], facts["working"], facts["size"])
+
+
+def _places(facts: dict) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Axis by axis where own pixels lie on the working grid, and whether that is less than a pixel beyond it."""
+    places = [np.arange(n) * a + b for n, a, b in zip(facts["size"], facts["scale"], facts["offset"], strict=True)]
+    return places, [(each > -1) & (each < n) for each, n in zip(places, facts["working"], strict=True)]
+
+
+def _box(inside: list[np.ndarray]) -> np.ndarray:
+    """The product of what is inside along each axis: uint8."""
+    box = np.ones((), "uint8")
+    for each in inside:
+        box = box[..., None] * each.astype("uint8")
+    return box
 
 
 def _same(scale, offset, one, two) -> bool:

@@ -19,7 +19,7 @@ from radzoo.data.split import parts
 from radzoo.losses import segmentation_loss
 from radzoo.masks import border_weights, class_counts, median_frequency
 from radzoo.recipe import Recipe
-from radzoo.segmenting import PLAIN, Segmenter, labelled
+from radzoo.segmenting import PLAIN, Segmenter, drawn
 from radzoo.train import fit
 from radzoo.train.folder import write_json
 from radzoo.train.jobs import Job, keep, models_folder, precision
@@ -56,13 +56,13 @@ def kinds(recipe: Recipe) -> tuple[str, ...]:
     return (PLAIN,) if recipe.mask.refine == "none" else (PLAIN, recipe.mask.refine)
 
 
-def drawn(place: Path, kind: str, row: int) -> Path:
+def masks_file(place: Path, kind: str, row: int) -> Path:
     """The file with the classes of one case on its own pixels."""
     return place / "labels" / (kind or "plain") / f"{row}.npz"
 
 
 def read_drawn(place: Path, kind: str, row: int) -> np.ndarray:
-    with np.load(drawn(place, kind, row), allow_pickle=False) as file:
+    with np.load(masks_file(place, kind, row), allow_pickle=False) as file:
         return file["labels"]
 
 
@@ -135,11 +135,11 @@ def _patches(recipe: Recipe, view: View, keys) -> Patches:
     return Patches(view.cases, keys, view.meaning, view.window, count=count, foreground=foreground, weigh=weigh)
 
 
-def draw(place: Path, drawn_kinds, index: Index, view: View, segment, positions, label: str) -> None:
+def draw(place: Path, wanted, index: Index, view: View, segment, positions, label: str) -> None:
     """Writes the classes of every case that is not drawn yet, on its own pixels.
 
     Args:
-        drawn_kinds: of `kinds`.
+        wanted: of `kinds`.
         segment: from the image on the working grid to its probabilities there.
         positions: of the cases in the index.
     """
@@ -147,13 +147,10 @@ def draw(place: Path, drawn_kinds, index: Index, view: View, segment, positions,
 
     for position in tqdm(positions, label, file=sys.stderr):
         row, key = int(index.table["row"].iloc[position]), view.keys[position]
-        if all(drawn(place, kind, row).is_file() for kind in drawn_kinds):
+        if all(masks_file(place, kind, row).is_file() for kind in wanted):
             continue
-        image = view.cases.image(key)
-        probability = segment(image)
-        for kind in drawn_kinds:
-            labels = labelled(kind, probability, image, view.cases.facts(key))
-            file = drawn(place, kind, row)
+        for kind, labels in drawn(segment, view.cases.image(key), view.cases.facts(key), wanted).items():
+            file = masks_file(place, kind, row)
             file.parent.mkdir(parents=True, exist_ok=True)
             with replacing(file) as temporary:
                 np.savez_compressed(temporary, labels=labels)
