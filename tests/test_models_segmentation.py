@@ -161,6 +161,7 @@ def test_whole_networks_on_jax(tmp_path):
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max(), err_msg=key)
 
 
+@pytest.mark.slow
 def test_whole_networks_reload(tmp_path):
     """Unpooling, frozen kernels, cuts and resizing are saved with the model, which Keras alone opens."""
     for name, shape in (("segnet_tiny", (17, 22, 1)), ("fcn8s_tiny", (20, 30, 1)), ("liver3d_tiny", (7, 9, 10, 1))):
