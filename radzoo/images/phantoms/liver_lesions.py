@@ -54,7 +54,7 @@ def metastases(generator, grid: Grid, hu, liver, level: float):
     for _ in range(4 * wanted):
         if count == wanted:
             break
-        radius = float(np.exp(generator.uniform(np.log(7), np.log(26))))
+        radius = float(np.exp(generator.uniform(np.log(8), np.log(28))))
         places = np.argwhere((liver > min(0.6 * radius, 12)) & (inside < -radius))
         if not len(places):
             continue
@@ -69,8 +69,8 @@ def metastases(generator, grid: Grid, hu, liver, level: float):
 def enhance(generator, hu, inside, level: float) -> np.ndarray:
     """HU with one lesion: dark or bright, perhaps with a rim and a darker core."""
     bright = generator.random() < 1 / 7
-    step = generator.uniform(25, 45) if bright else -generator.uniform(22, 60)
-    body = level + step + (0 if bright else generator.uniform(10, 35)) * np.exp(-(((inside - 2) / 2.5) ** 2))
+    step = generator.uniform(35, 55) if bright else -generator.uniform(35, 75)
+    body = level + step + (0 if bright else generator.uniform(0, 25)) * np.exp(-(((inside - 2) / 2.5) ** 2))
     core = soft(inside - generator.uniform(6, 16), 6)
-    share = soft(inside, generator.uniform(2, 5))
+    share = soft(inside, generator.uniform(1.5, 4))
     return hu * (1 - share) + (body - 18 * core * (not bright)) * share
