@@ -22,8 +22,8 @@ RECIPE = Recipe(
         index="phantom:membranes", image="image", mask="mask", patient="patient_id", classes=("cell",),
         split=(0.6, 0.2, 0.2),
     ),
-    mask=Mask(patches=8, foreground=0.0, overlap=0.25, border=(10.0, 5.0), membranes=True),
-    scratch=Phase(epochs=30, learning_rate=1e-3, schedule="cosine", warmup=1, patience=30),
+    mask=Mask(patches=10, foreground=0.0, overlap=0.25, border=(10.0, 5.0), membranes=True),
+    scratch=Phase(epochs=20, learning_rate=1e-3, schedule="cosine", warmup=1, patience=20),
     batch=2,
     augment=Augment(rotate=180, zoom=0.1, elastic=0.04, brightness=0.1, contrast=0.2, flip=True),
 )  # fmt: skip
