@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import fabricate
 import keras
 import numpy as np
 import pytest
@@ -382,3 +383,21 @@ def test_thick_slices_of_valid_convolutions():
 def test_bad_input(call, message):
     with pytest.raises(radzoo.BadInput, match=message):
         call()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["fcn32s", "segnet"])
+def test_networks_that_begin_as_vgg_take_its_weights(name, tmp_path, monkeypatch):
+    """By the tag of VGG16; with one grey channel, too. What VGG16 has not begins anew."""
+    fabricate.weights(tmp_path, "vgg16", "tests")
+    monkeypatch.setenv("RADZOO_WEIGHTS", str(tmp_path))
+    options = {"units": 8} if name == "fcn32s" else {}
+    vgg = radzoo.create_model("vgg16", (64, 64, 3), classes=2, weights="tests")
+    for channels in (3, 1):
+        made = radzoo.create_model(
+            name, (64, 64, channels), classes=3, task="segmentation", weights="tests", channels="fold", **options
+        )
+        for layer in ("stage1_block1_conv", "stage4_block3_conv"):
+            np.testing.assert_array_equal(made.get_layer(layer).kernel, vgg.get_layer(layer).kernel)
+    with pytest.raises(radzoo.BadInput, match=r"weights vgg16\.tests are for vgg16, not for resnet18"):
+        radzoo.create_model("resnet18", (64, 64, 3), classes=2, weights="vgg16.tests")

@@ -19,7 +19,7 @@ from radzoo.train.segmentation import prepared
 NAMES = [name for name in recipe_names() if read_recipe(name)[0].task == "segmentation"]
 TINY = {  # networks with the same parts
     "unet_small": "unet_tiny", "unet_same_small": "unet_same_tiny", "unet3d_small": "unet3d_tiny",
-    "vnet_small": "vnet_tiny", "liver3d_cnn": "liver3d_cnn", "mobilenet_v2_035": "mobilenet_v2_tiny",
+    "vnet_small": "vnet_tiny", "liver3d_cnn": "liver3d_tiny", "mobilenet_v2_035": "mobilenet_v2_tiny",
 }  # fmt: skip
 SIZES = {2: 48, 3: (16, 24, 24)}
 PATIENTS = 10

@@ -8,6 +8,7 @@ import numpy as np
 
 from radzoo import inflation
 from radzoo.errors import BadInput
+from radzoo.models.fcn import convolved
 from radzoo.registry import build, split_overrides
 from radzoo.weights.files import locate, resolve
 from radzoo.weights.manifest import Manifest
@@ -58,10 +59,14 @@ def apply(
     content = _content(manifest, model)
     named = dict(content.named)
     paths = {weight.path for weight in model.weights}
+    transplanted = manifest.model != model.name  # FCN's dense layers are convolutions, SegNet normalises (`find`)
+    if transplanted and "head_fc6_conv/kernel" in paths:
+        named = convolved(named)
     skipped = [key for key in named if skip_head and _is_new_head(key, paths)]
     named = {key: array for key, array in named.items() if key not in skipped}
     own = ("channels_", "head", "decoder") if skip_head else ("channels_",)  # layers of the model that no file can have
-    initialised = [w.path for w in model.weights if w.path.startswith(own) and w.path not in named]
+    new = [w.path for w in model.weights if w.path.startswith(own) or (transplanted and "_norm/" in w.path)]
+    initialised = [path for path in new if path not in named]
     adapted = _adapt_stem(named, manifest, channels)
     named, inflated = inflation.inflate(named, model, inflate, axis) if inflate else (named, [])
     inflated = [key for key in inflated if key not in adapted]

@@ -16,6 +16,9 @@ from radzoo.weights.manifest import LICENCES, File, Manifest
 
 FORMATS = ("safetensors", "keras_h5", "keras_weights_h5", "torch")
 RUN = "manifest.json"  # in a run folder
+BEGUN = dict.fromkeys(
+    ("fcn32s", "fcn16s", "fcn8s", "segnet"), "vgg16"
+)  # networks that begin as another, layer by layer
 
 
 def read_manifest(path) -> Manifest:
@@ -52,16 +55,19 @@ def list_weights(pattern: str = "*", *, commercial: bool | None = None) -> list[
 
 
 def find(tag: str, model: str | None = None) -> Manifest:
-    """The manifest of `<model>.<tag>`; with `model`, the tag alone is enough.
+    """The manifest of `<model>.<tag>`; with `model`, the tag alone is enough. A network that begins as another (FCN and
+    SegNet as VGG16) takes the weights of that one.
 
     Raises:
         BadInput: unknown name, or weights of another model.
     """
     name = tag if "." in tag or model is None else f"{model}.{tag}"
-    paths = _paths()
+    paths, other = _paths(), BEGUN.get(model)
+    if name not in paths and f"{other}.{tag}" in paths:
+        name = f"{other}.{tag}"
     if name in paths:
         manifest = read_manifest(paths[name])
-        if model is not None and manifest.model != model:
+        if model is not None and manifest.model not in (model, other):
             raise BadInput(f"weights {name} are for {manifest.model}, not for {model}")
         return manifest
     model = model or name.partition(".")[0]
