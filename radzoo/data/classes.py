@@ -76,7 +76,7 @@ def meaning(
     if strange and data.others == "refuse":
         told = ", ".join(map(str, strange[:10])) + (", …" if len(strange) > 10 else "")
         raise BadInput(
-            f"label{'s' * (len(strange) > 1)} {told} came (first in {row(there[strange[0]])}), the classes are "
+            f"label{'s' * (len(strange) > 1)} {told} came, first in {row(there[strange[0]])}; the classes are "
             f"{', '.join(f'{name}={_numbers(labels, i)}' for i, name in enumerate(classes, start=1))}: name them in "
             "--data.classes, or pass --data.others background"
         )
