@@ -3,7 +3,7 @@
 Masks that a radiologist or a thresholding student drew, whole images, 256 pixels a side. What it can be used for:
 cardiothoracic ratios, cropping, and looking at what a classifier looks at.
 
-Expect   EXPECT
+Expect   no number yet: nobody has run it to its end
 
 Run      radzoo run chest_organs
          radzoo run chest_organs --data.index INDEX.csv --data.mask organ_mask --data.patient patient_id

@@ -4,7 +4,9 @@ The U-Net of the paper with a quarter of its channels, valid convolutions and mi
 membranes between cells, elastic deformation and turns. Cells are scored as in the challenge: the Rand score of the
 parts, thinned to where they meet, and the warping and pixel error.
 
-Expect   EXPECT
+Expect   on the last four of the challenge's 20 sections, 13 to learn from and 3 to guide: foreground Rand score .78,
+         warping error .013, pixel error .127; pixels without shapes .28, .030 and .128: four sections, so no interval;
+         17 minutes beside other work
 
 Run      radzoo run em_membranes
          radzoo run em_membranes --data.index INDEX.csv --data.patient None

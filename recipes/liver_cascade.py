@@ -3,7 +3,7 @@
 Two small 2-D U-Nets one after the other: the second sees the liver that the first one found, and black around it. The
 conditional random field is tried beside the plain masks.
 
-Expect   EXPECT
+Expect   no number yet: nobody has run it to its end
 
 Run      radzoo run liver_cascade
          radzoo run liver_cascade --data.index INDEX.csv --data.classes liver=1 lesion=2 --data.patient patient_id

@@ -3,7 +3,7 @@
 The network's layers are not public: what is built in their place says so (`radzoo describe liver3d_cnn`). The cut and
 the largest component are tried beside the plain masks.
 
-Expect   EXPECT
+Expect   no number yet: nobody has run it to its end
 
 Run      radzoo run liver_graph_cut
          radzoo run liver_graph_cut --data.index INDEX.csv --data.classes liver=5 --data.others background

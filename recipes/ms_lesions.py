@@ -2,7 +2,7 @@
 
 Both images of a patient are channels; windows lie on lesions half of the time, for nearly all of a brain is none.
 
-Expect   EXPECT
+Expect   no number yet: nobody has run it to its end
 
 Run      radzoo run ms_lesions
          radzoo run ms_lesions --data.index INDEX.csv --data.image flair t1 --data.mask lesion --data.patient patient_id

@@ -3,7 +3,7 @@
 A small U-Net with the weight map of the paper, which presses touching nuclei apart; what still touches is cut at its
 waist. Counted are objects that overlap a true one by more than half.
 
-Expect   EXPECT
+Expect   no number yet: nobody has run it to its end
 
 Run      radzoo run nuclei
          radzoo run nuclei --data.index INDEX.csv --data.patient None

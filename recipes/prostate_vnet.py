@@ -3,7 +3,7 @@
 A V-Net of half the width, normalised so that it learns from scratch, with the paper's Dice loss, on voxels of
 1.5 x 1 x 1 mm as in the paper. There the test Dice is .869 on 30 cases of PROMISE12.
 
-Expect   EXPECT
+Expect   no number yet: nobody has run it to its end
 
 Run      radzoo run prostate_vnet
          radzoo run prostate_vnet --data.index INDEX.csv --data.classes prostate=1 --data.patient patient_id
