@@ -13,11 +13,11 @@ import numpy as np
 
 from radzoo.errors import BadInput
 from radzoo.images.palette import colour
+from radzoo.masks import IGNORE
 
 SIDE = 384  # pixels of the longest side that a small image is enlarged to, at least
 DASH = 5  # pixels along a contour, and as many to the next dash
 PALE = 0.5  # of white in the colour of a truth
-IGNORED = 255  # in a truth: pixels that count nowhere
 
 
 def drawn(image: np.ndarray, truth=None, predicted=None, *, scale: int | None = None) -> np.ndarray:
@@ -40,7 +40,7 @@ def drawn(image: np.ndarray, truth=None, predicted=None, *, scale: int | None = 
         picture = cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
     solid = [] if predicted is None else contours(predicted, size, scale)
     truth = np.zeros(size, int) if truth is None else np.asarray(truth)
-    dashed = [(label, _dashes(lines)) for label, lines in contours(np.where(truth == IGNORED, 0, truth), size, scale)]
+    dashed = [(label, _dashes(lines)) for label, lines in contours(np.where(truth == IGNORE, 0, truth), size, scale)]
     shadow = np.zeros(picture.shape[:2], "uint8")
     thick = 1 if scale == 1 else 2
     for _, lines in solid + dashed:

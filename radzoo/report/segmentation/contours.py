@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from radzoo.images.drawn import drawn
+from radzoo.masks import IGNORE
 from radzoo.report import figures
 
 JPEG = [
@@ -16,7 +17,6 @@ JPEG = [
     *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),  # else thin lines lose their colour
 ]
 PLANES = ("axial", "coronal", "sagittal")  # across z, y and x
-IGNORED = 255  # in a truth: voxels that count nowhere
 SIDE = 512  # pixels of the longest side, at most, before the picture is enlarged
 LEAST = 384  # and of the picture, at least
 
@@ -33,7 +33,7 @@ def draw(folder: Path, row: int, image, truth, predicted, spacing) -> list[dict]
     """
     if truth.ndim == 2:
         return [_save(folder, f"case_{row}.jpg", "the whole image", image, truth, predicted)]
-    wrong, box = (predicted != truth) & (truth != IGNORED), _box(truth, predicted)
+    wrong, box = (predicted != truth) & (truth != IGNORE), _box(truth, predicted)
     found = []
     for axis, name in enumerate(PLANES):
         place, why = _worst(wrong, truth, axis)
@@ -49,7 +49,7 @@ def draw(folder: Path, row: int, image, truth, predicted, spacing) -> list[dict]
 def _worst(wrong, truth, axis) -> tuple[int, str]:
     """The plane with most wrong voxels; without any, that with most of the truth, else the middle."""
     others = tuple(each for each in range(3) if each != axis)
-    for mask, why in ((wrong, ""), ((truth > 0) & (truth != IGNORED), " (nothing is wrong; most of the truth)")):
+    for mask, why in ((wrong, ""), ((truth > 0) & (truth != IGNORE), " (nothing is wrong; most of the truth)")):
         counts = mask.sum(others)
         if counts.any():
             return int(counts.argmax()), why
@@ -58,7 +58,7 @@ def _worst(wrong, truth, axis) -> tuple[int, str]:
 
 def _box(truth, predicted) -> tuple[slice, ...]:
     """What is outlined and half of its length on each side: a small organ would be lost in the whole plane."""
-    mask = (truth > 0) & (truth != IGNORED) | (predicted > 0)
+    mask = (truth > 0) & (truth != IGNORE) | (predicted > 0)
     sides = []
     for axis, size in enumerate(mask.shape):
         there = np.flatnonzero(mask.any(tuple(each for each in range(3) if each != axis)))

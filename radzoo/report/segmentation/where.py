@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import binary_dilation, find_objects
 
-IGNORED = 255  # in a truth: voxels that count nowhere
+from radzoo.masks import IGNORE
+
 PARTS = ("below", "lowest third", "middle third", "top third", "above")
 FAR = ("one", "two", "more")  # steps from the true border
 
@@ -24,7 +25,7 @@ def tally(truth: np.ndarray, predicted: np.ndarray, classes: int, voxel: float) 
         by steps, and how much of all of them lies between this class and another one; `parts` (volumes alone): for
         each of `PARTS` along z, where thirds are those of the true planes, `(right, too much, too little)`.
     """
-    counted = truth != IGNORED
+    counted = truth != IGNORE
     return [_class(truth, predicted, counted, label, voxel) for label in range(1, classes + 1)]
 
 
