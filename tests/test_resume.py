@@ -188,13 +188,13 @@ def test_other_weights_or_metadata_are_refused(tmp_path, monkeypatch):
     run = radzoo.run(fabricate.recipe(index, tmp_path / "run", **arguments)).folder
     rows = fabricate.rows(index)
     fabricate.table(index, [(*row[:5], "9", row[6]) for row in rows])
-    with pytest.raises(BadInput, match="the weights or the other columns of the index are not those"):
+    with pytest.raises(BadInput, match="the weights, the reference or the other columns of the index are not those"):
         radzoo.resume(run)
     fabricate.table(index, rows)
     file = tmp_path / "mobilenet_v2_tiny.tests.safetensors"
     kept = file.read_bytes()
     file.write_bytes(kept[:-4] + b"\0\0\x80\x3f")
-    with pytest.raises(BadInput, match="the weights or the other columns of the index are not those"):
+    with pytest.raises(BadInput, match="the weights, the reference or the other columns of the index are not those"):
         radzoo.resume(run)
     file.write_bytes(kept)
     radzoo.resume(run)

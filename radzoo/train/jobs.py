@@ -128,12 +128,17 @@ def network(recipe: Recipe, index: Index, model: str, spec: Input, tag: str | No
     last = made.get_layer("head_logits")
     if index.task == "regression" and not (isinstance(last, keras.layers.Dense) and last.compute_dtype == "float32"):
         raise BadInput(f"the end of {model} gives no number in float32: pass --head pool (or --precision float32)")
+    check_phases(recipe, made)
+    return made, loaded
+
+
+def check_phases(recipe: Recipe, made: keras.Model) -> None:
+    """Whether fine-tuning can do with this network what its phases and the policy of its norms ask for."""
     if "finetune" in recipe.ways:
         norms.check(made, recipe.norms)
         for phase in recipe.phases:
             if phase.freeze_below is not None and phase.freeze_below not in norms.stages(made):
-                raise BadInput(f"freeze_below={phase.freeze_below!r}: {model} has {', '.join(norms.stages(made))}")
-    return made, loaded
+                raise BadInput(f"freeze_below={phase.freeze_below!r}: {made.name} has {', '.join(norms.stages(made))}")
 
 
 @contextmanager

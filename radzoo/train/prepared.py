@@ -31,7 +31,7 @@ WITHOUT_WEIGHTS = Input(shape=(224, 224, 3), mean=(0.5,), std=(0.25,))  # the si
 
 def prepared(recipe: Recipe) -> tuple[Index, dict[str, View]]:
     """Everything that the user may have to mend, before there is a folder: files, labels, split, weights, sizes."""
-    specs = {model: _spec(recipe, model) for model in recipe.models}
+    specs = {model: spec_of(recipe, model) for model in recipe.models}
     index = read_index(recipe.data, recipe.task, recipe.unit)
     check_flip(recipe, index)
     check_units(recipe, index)
@@ -60,7 +60,7 @@ def prepared(recipe: Recipe) -> tuple[Index, dict[str, View]]:
     return index, views
 
 
-def _spec(recipe: Recipe, model: str) -> Input:
+def spec_of(recipe: Recipe, model: str) -> Input:
     """The pixels that this model gets in this run; the weights are looked for, so that they are not missed later."""
     card = registry.describe(model)
     spec = dataclasses.replace(WITHOUT_WEIGHTS, shape=(*card.input[:2], 3))

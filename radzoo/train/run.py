@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from radzoo import report, weights
+from radzoo import report
 from radzoo.atomic import sweep
 from radzoo.data import Index, settle_threads
 from radzoo.data.split import FINAL, folds
@@ -28,7 +28,7 @@ from radzoo.train.outcome import metrics, with_external
 from radzoo.train.prepared import began_with, check_unchanged, prepared
 from radzoo.train.publishing import chosen, members_of
 from radzoo.train.resolved import resolved
-from radzoo.train.tables import images_table, split_table, write_tables
+from radzoo.train.tables import images_table, loaded_weights, split_table, write_tables
 
 
 @dataclass(frozen=True)
@@ -166,18 +166,10 @@ def _go(folder: Path, recipe: Recipe, index: Index, views: dict[str, View]) -> R
 
 
 def _weights_and_xla(outcomes: list[Outcome]) -> dict:
-    """What was loaded, adapted and initialised, under which licences, and whether XLA compiled the training."""
+    """What was loaded, and whether XLA compiled the training."""
     none = {"on": False, "why": "no network was trained"}
-    loaded = {}
-    for outcome in outcomes:
-        report_of = outcome.facts["loaded"]
-        if report_of is not None:
-            manifest = weights.find(report_of["weights"])
-            entry = {"tag": manifest.name, "way": outcome.job.way, "licences": manifest.licences}
-            entry |= {"loaded": len(report_of["loaded"]), "adapted": report_of["adapted"]}
-            loaded[manifest.name, outcome.job.way] = entry | {"initialised": report_of["initialised"]}
     xla = next((outcome.facts["xla"] for outcome in outcomes if outcome.facts["xla"]), none)
-    return {"xla": xla, "weights": list(loaded.values())}
+    return {"xla": xla, "weights": loaded_weights(outcomes)}
 
 
 def _picture(view: View, index: Index, row: int) -> np.ndarray:

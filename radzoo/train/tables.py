@@ -76,6 +76,19 @@ def predictions_table(index: Index, judged: dict[tuple[str, str], dict[int, dict
     return pd.concat(tables, ignore_index=True)
 
 
+def loaded_weights(outcomes) -> list[dict]:
+    """What was loaded, adapted and initialised in each way, under which licences."""
+    found = {}
+    for outcome in outcomes:
+        told = outcome.facts["loaded"]
+        if told is not None:
+            manifest = weights.find(told["weights"])
+            entry = {"tag": manifest.name, "way": outcome.job.way, "licences": manifest.licences}
+            entry |= {"loaded": len(told["loaded"]), "adapted": told["adapted"]}
+            found[manifest.name, outcome.job.way] = entry | {"initialised": told["initialised"]}
+    return list(found.values())
+
+
 def columns(classes, values: np.ndarray) -> pd.DataFrame:
     """One column per class."""
     return pd.DataFrame(np.asarray(values, float if values.dtype.kind == "f" else int), columns=list(classes))

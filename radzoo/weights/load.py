@@ -8,7 +8,6 @@ import numpy as np
 
 from radzoo import inflation
 from radzoo.errors import BadInput
-from radzoo.models.fcn import convolved
 from radzoo.registry import build, split_overrides
 from radzoo.weights.files import locate, resolve
 from radzoo.weights.manifest import Manifest
@@ -61,6 +60,8 @@ def apply(
     paths = {weight.path for weight in model.weights}
     transplanted = manifest.model != model.name  # FCN's dense layers are convolutions, SegNet normalises (`find`)
     if transplanted and "head_fc6_conv/kernel" in paths:
+        from radzoo.models.fcn import convolved  # Keras, which a list of weights does not need
+
         named = convolved(named)
     skipped = [key for key in named if skip_head and _is_new_head(key, paths)]
     named = {key: array for key, array in named.items() if key not in skipped}

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from radzoo.atomic import replacing, sweep
+from radzoo.data import masks
 from radzoo.data.columns import name_rows
-from radzoo.data.datasets import layout, masks, names
+from radzoo.data.datasets import layout, names
 from radzoo.data.datasets.layout import ABOUT
 from radzoo.data.datasets.looking import LOOKED, Row, common_type, look, read_row, shards, sizes
 from radzoo.data.datasets.planning import Plan, effective, mask_paths, plan, roles

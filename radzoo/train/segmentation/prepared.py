@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from radzoo import channels as grey
-from radzoo import norms, registry, weights
+from radzoo import weights
 from radzoo.data import Index, assign_splits, read_index
 from radzoo.data.cases import Cases
 from radzoo.data.classes import Meaning, meaning
@@ -24,8 +23,8 @@ from radzoo.losses import segmentation_loss
 from radzoo.recipe import Recipe
 from radzoo.segmenting import window_of
 from radzoo.train.folder import read_csv, read_json
-from radzoo.train.jobs import precision
-from radzoo.train.prepared import WITHOUT_WEIGHTS
+from radzoo.train.jobs import check_phases, precision
+from radzoo.train.prepared import spec_of
 from radzoo.train.resolved import check_flip
 
 
@@ -69,23 +68,6 @@ def prepared(recipe: Recipe) -> tuple[Index, dict[str, View]]:
     return index, views
 
 
-def spec_of(recipe: Recipe, model: str) -> Input:
-    """The pixels that this model gets, and as its shape the window that it sees at once."""
-    card = registry.describe(model)
-    spec = dataclasses.replace(WITHOUT_WEIGHTS, shape=(*card.input[:2], 3))
-    if recipe.weights is not None:
-        manifest = weights.find(recipe.weights, model)
-        weights.resolve(manifest)
-        spec = manifest.input
-    spec = grey.adapted_spec(spec, recipe.channels, windows=recipe.windows, files=len(recipe.data.image))
-    size = recipe.size or card.input[:-1]
-    size = (size, size) if isinstance(size, int) else size
-    window = spec.window if recipe.window == "header" or recipe.windows else recipe.window
-    return dataclasses.replace(
-        spec, shape=(*size, spec.shape[-1]), window=window, spacing_mm=recipe.spacing_mm, uneven=recipe.uneven
-    )
-
-
 def network(recipe: Recipe, model: str, spec: Input, tag: str | None, classes: int) -> tuple:
     """The model ready to fit, and the report of its weights (None from scratch).
 
@@ -101,11 +83,7 @@ def network(recipe: Recipe, model: str, spec: Input, tag: str | None, classes: i
         dropout=recipe.dropout, inflate=recipe.inflate if deep and flat else None,
         spacing_mm=spec.spacing_mm if deep else None, supervised=recipe.mask.supervised, **overrides,
     )  # fmt: skip
-    if "finetune" in recipe.ways:
-        norms.check(made, recipe.norms)
-        for phase in recipe.phases:
-            if phase.freeze_below is not None and phase.freeze_below not in norms.stages(made):
-                raise BadInput(f"freeze_below={phase.freeze_below!r}: {model} has {', '.join(norms.stages(made))}")
+    check_phases(recipe, made)
     return made, loaded
 
 

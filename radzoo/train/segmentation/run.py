@@ -22,7 +22,7 @@ from radzoo.train.segmentation import baseline
 from radzoo.train.segmentation.jobs import Outcome, do, read_drawn
 from radzoo.train.segmentation.measured import measured
 from radzoo.train.segmentation.prepared import View
-from radzoo.train.tables import publish
+from radzoo.train.tables import loaded_weights, publish
 
 
 def go(folder: Path, recipe: Recipe, index: Index, views: dict[str, View]) -> dict:
@@ -48,7 +48,7 @@ def go(folder: Path, recipe: Recipe, index: Index, views: dict[str, View]) -> di
     write_json(folder / "metrics.json", told)
     began = read_json(folder, "environment.json")
     spent = {"minutes": round((time.perf_counter() - start) / 60, 2), "xla": final.facts["xla"]}
-    write_json(folder / "environment.json", began | spent | {"weights": _loaded(outcomes)})
+    write_json(folder / "environment.json", began | spent | {"weights": loaded_weights(outcomes)})
     page.write(folder, _pictures(index, first, outcomes, best))
     return told
 
@@ -77,19 +77,6 @@ def _history(outcomes: list[Outcome]) -> pd.DataFrame:
         for epoch in each.facts["history"]
     ]
     return pd.DataFrame(rows, columns=["fold", "model", "way", "stage", *HISTORY])
-
-
-def _loaded(outcomes: list[Outcome]) -> list[dict]:
-    """What was loaded, adapted and initialised, under which licences."""
-    found = {}
-    for outcome in outcomes:
-        told = outcome.facts["loaded"]
-        if told is not None:
-            manifest = weights.find(told["weights"])
-            entry = {"tag": manifest.name, "way": outcome.job.way, "licences": manifest.licences}
-            entry |= {"loaded": len(told["loaded"]), "adapted": told["adapted"], "initialised": told["initialised"]}
-            found[manifest.name, outcome.job.way] = entry
-    return list(found.values())
 
 
 def _publish(folder: Path, recipe: Recipe, index: Index, view: View, outcome: Outcome, best: dict) -> None:
