@@ -29,7 +29,7 @@ HELP = """usage: radzoo COMMAND ...
   ensemble RUN RUN...       the networks of several runs as one run
   predict RUN FILES...      the model of a finished run on new images, as CSV
   weights list|describe|fetch|verify|import
-  bench volumes             how fast this machine is, against the plain way to do the same
+  bench volumes|segmentation  how fast this machine is, against the plain way to do the same
 
 `radzoo COMMAND --help` says more. Errors in the input are one line, with exit code 2."""
 

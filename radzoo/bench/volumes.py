@@ -24,15 +24,9 @@ WINDOW = (40.0, 400.0)
 PLACES = 20  # where patches are taken
 PEAK = """
 import sys
+from radzoo.bench.serving import peak
 from radzoo.images import volumes
 from radzoo.images.volumes import series
-
-def peak():
-    if sys.platform != "linux":
-        import resource
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    status = open("/proc/self/status").read()  # there ru_maxrss begins with that of the parent
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 before = peak()
 size = volumes.read(sys.argv[1]).values.nbytes
