@@ -66,9 +66,9 @@ def test_steps_against_distances(shape):
     """The same by the city-block distance of every wrong voxel to the other side of the border."""
     rng = np.random.default_rng(0)
     truth, said = (np.digitize(rng.random(shape), [0.7, 0.85]) for _ in range(2))
-    truth[rng.random(shape) < 0.1] = where.IGNORED
+    truth[rng.random(shape) < 0.1] = where.IGNORE
     for label, found in enumerate(where.tally(truth, said, 2, 1.0), 1):
-        is_, counted = truth == label, truth != where.IGNORED
+        is_, counted = truth == label, truth != where.IGNORE
         for side, wrong, beyond in (
             ("too_much", (said == label) & ~is_ & counted, is_),
             ("too_little", is_ & (said != label), ~is_ & counted),
