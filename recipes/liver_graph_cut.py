@@ -20,7 +20,7 @@ RECIPE = Recipe(
     task="segmentation",
     data=Data(
         index="phantom:liver_lesions", image="image", mask="mask", patient="patient_id", classes=("liver=1+2",),
-        split=(0.6, 0.2, 0.2),
+        split=(0.5, 0.15, 0.35),
     ),
     mask=Mask(patches=4, refine="graph_cut"),
     loss="dice_crossentropy",

@@ -21,7 +21,7 @@ RECIPE = Recipe(
     task="segmentation",
     data=Data(
         index="phantom:ms_lesions", image=("image", "t1"), mask="mask", patient="patient_id", classes=("lesion",),
-        split=(0.6, 0.2, 0.2),
+        split=(0.5, 0.15, 0.35),
     ),
     mask=Mask(patches=4, foreground=0.5),
     loss="dice_crossentropy",

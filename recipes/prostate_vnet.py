@@ -21,7 +21,7 @@ RECIPE = Recipe(
     task="segmentation",
     data=Data(
         index="phantom:prostate_mr", image="image", mask="mask", patient="patient_id", classes=("prostate",),
-        split=(0.6, 0.2, 0.2),
+        split=(0.5, 0.15, 0.35),
     ),
     mask=Mask(patches=2, foreground=0.7),
     loss="dice",
