@@ -25,7 +25,7 @@ RECIPE = Recipe(
     mask=Mask(patches=4, refine="graph_cut"),
     loss="dice_crossentropy",
     class_weights=False,
-    scratch=Phase(epochs=12, learning_rate=1e-3, schedule="cosine", warmup=1, patience=12),
+    scratch=Phase(epochs=30, learning_rate=1e-3, schedule="cosine", warmup=1, patience=30),
     batch=2,
     augment=Augment(rotate=10, zoom=0.1, noise=0.02),
 )  # fmt: skip

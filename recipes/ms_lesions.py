@@ -26,7 +26,7 @@ RECIPE = Recipe(
     mask=Mask(patches=4, foreground=0.5),
     loss="dice_crossentropy",
     class_weights=False,
-    scratch=Phase(epochs=12, learning_rate=2e-3, schedule="cosine", warmup=1, patience=12),
+    scratch=Phase(epochs=40, learning_rate=2e-3, schedule="cosine", warmup=1, patience=40),
     batch=4,
     augment=Augment(rotate=10, zoom=0.1, brightness=0.1, contrast=0.2, noise=0.02),
 )  # fmt: skip

@@ -26,7 +26,7 @@ RECIPE = Recipe(
     mask=Mask(patches=2, foreground=0.7),
     loss="dice",
     class_weights=False,
-    scratch=Phase(epochs=8, learning_rate=1e-3, schedule="cosine", warmup=1, patience=8),
+    scratch=Phase(epochs=24, learning_rate=1e-3, schedule="cosine", warmup=1, patience=24),
     batch=2,
     augment=Augment(rotate=10, elastic=0.04, brightness=0.1, contrast=0.2),
 )  # fmt: skip
