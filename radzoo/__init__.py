@@ -28,6 +28,7 @@ _HOME = {
     "Phase": "recipe",
     "Augment": "recipe",
     "Mask": "recipe",
+    "Restoration": "recipe",
 }
 __all__ = [*_HOME]
 __version__ = "0.1.0"

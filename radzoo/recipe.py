@@ -28,6 +28,9 @@ class Data:
         mask: column of the mask of each image (task `segmentation`): a label map of its size, a volume in the same
             patient, a `.seg.nrrd` or a DICOM SEG. Further columns are masks of other readers: nothing is learnt from
             them, they say how well readers agree.
+        target: column of the image that a restoration should make of each image: of its size, on its grid. None where
+            the image is the wanted one, and `Recipe.restoration` makes a worse one of it. A column of `mask` beside it
+            holds tissues or inserts, for which it is measured.
         patient: column that tells patients apart; None when every image is a patient of its own.
         study: column that tells studies apart, where the study is the unit of analysis.
         positive: the value of a binary label that counts as positive, where it is not 0/1.
@@ -64,6 +67,7 @@ class Data:
     positive: str | None = None
     classes: tuple[str, ...] = ()
     mask: tuple[str, ...] = ()
+    target: str | None = None
     ignore: int | None = None
     others: Literal["refuse", "background"] = "refuse"
     split: tuple[float, float, float] | int | str | None = None
@@ -167,6 +171,39 @@ class Mask:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Restoration:
+    """How images are restored (task `restoration`).
+
+    Attributes:
+        simulate: how a worse image is made of a good CT (`radzoo.physics`): `low_dose` or `sparse_view`; `none` where
+            the index has a column of targets.
+        photons: that reach a detector cell through air in the scan of the good image. Of a real one nobody knows them:
+            they are assumed, and the report says so.
+        dose: the part of these photons that the worse image has.
+        electronic: standard deviation of the noise of the electronics, in photons.
+        views: over the half circle, in the scan of the good image.
+        keep: `sparse_view` keeps every so many-th of them.
+        window: center and width of the target, where it is of another modality than the image.
+        patches: windows that are drawn from each image in an epoch, of the recipe's `size`.
+        overlap: of windows, as a part of their side, when an image is restored.
+        turns: learn from mirrored windows and quarter turns too, and restore the mean of all eight.
+        residual: a decoder on a backbone says what is to be added to the image, instead of the image.
+    """
+
+    simulate: Literal["none", "low_dose", "sparse_view"] = "none"
+    photons: float = 1e5
+    dose: float = 0.25
+    electronic: float = 3.2
+    views: int = 1000
+    keep: int = 20
+    window: tuple[float, float] | None = None
+    patches: int = 8
+    overlap: float = 0.25
+    turns: bool = True
+    residual: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Models, weights, data and training in one value.
 
@@ -178,11 +215,12 @@ class Recipe:
             the sizes `patch_mm` as channels).
         windows: `(center, width)` of each channel in units of the modality.
         task: `binary`, `multiclass`, `multilabel`, `ordinal` (grades in their order), `regression` (a number),
-            `segmentation` (masks), or `auto` (one of the first three, from the label columns).
+            `segmentation` (masks), `restoration` (images), or `auto` (one of the first three, from the label columns).
         ways: `features` (fixed features + scikit-learn), `finetune`, `scratch` (the baseline of the same run).
         head: `pool` (global average and one dense layer) or `paper` (the architecture's own end). A segmentation has
-            the architecture's own end, or a U-Net decoder on one that has none.
+            or restoration has the architecture's own end, or a U-Net decoder on one that has none.
         mask: how masks are learnt and drawn.
+        restoration: how images are restored.
         dropout: before the dense layer of the pool head.
         phases: of fine-tuning, one after the other.
         scratch: how long and how fast the baseline learns.
@@ -204,7 +242,8 @@ class Recipe:
         precision: dtype policy of Keras while training.
         jit: compile with XLA; `auto` lets Keras decide (on for a GPU, off on a CPU, where it never pays).
         loss: `crossentropy`, or `focal`, which weighs down what is already right (Lin 2017, gamma 2); of masks also
-            `dice` (V-Net), `dice_crossentropy`, `generalized_dice`, `tversky` or `focal_tversky`.
+            `dice` (V-Net), `dice_crossentropy`, `generalized_dice`, `tversky` or `focal_tversky`; of restored images a
+            sum such as `mse` or `l1 + 0.5*gradient` (`losses.restoration_loss`).
         label_smoothing: the part of the truth that is spread over all classes.
         class_weights: weight classes by their inverse frequency in the training part.
         balanced: show each class equally often in an epoch instead, rare ones several times.
@@ -229,11 +268,12 @@ class Recipe:
     weights: str | None = "imagenet"
     channels: str = "fold"
     windows: tuple[tuple[float, float], ...] = ()
-    task: Literal["auto", "binary", "multiclass", "multilabel", "ordinal", "regression", "segmentation"] = "auto"
+    task: Literal["auto", "binary", "multiclass", "multilabel", "ordinal", "regression", "segmentation", "restoration"] = "auto"
     ways: tuple[Literal["features", "finetune", "scratch"], ...] = ("features", "finetune", "scratch")
     data: Data = field(default_factory=Data)
     head: Literal["pool", "paper"] = "pool"
     mask: Mask = Mask()
+    restoration: Restoration = Restoration()
     dropout: float = 0.0
     phases: tuple[Phase, ...] = (
         Phase(epochs=10, learning_rate=1e-3, freeze_below="head"),
@@ -252,9 +292,7 @@ class Recipe:
     batch: int = 32
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     jit: Literal["auto", "on", "off"] = "auto"
-    loss: Literal[
-        "crossentropy", "focal", "dice", "dice_crossentropy", "generalized_dice", "tversky", "focal_tversky"
-    ] = "crossentropy"
+    loss: str = "crossentropy"
     label_smoothing: float = 0.0
     class_weights: bool = True
     balanced: bool = False
@@ -287,6 +325,7 @@ def from_json(content: dict) -> Recipe:
             "scratch": Phase(**content["scratch"]),
             "augment": Augment(**content["augment"]),
             "mask": Mask(**{name: _tuples(value) for name, value in content.get("mask", {}).items()}),
+            "restoration": Restoration(**{name: _tuples(value) for name, value in content.get("restoration", {}).items()}),
         }
         return Recipe(**{**fields, **nested})
     except (KeyError, TypeError, AttributeError) as error:

@@ -79,6 +79,21 @@ def mask_paths(cells: pd.DataFrame, data: Data, file: Path, table: pd.DataFrame)
     return [joined(os.path.abspath(file.parent / mask) if mask else "" for mask in row) for row in rows]
 
 
+def target_paths(cells: pd.DataFrame, data: Data, file: Path, table: pd.DataFrame) -> list[str]:
+    """The wanted image of every image, absolute; empty where none are given (`Data.target`).
+
+    Raises:
+        BadInput: an image without one, or the column of the images themselves.
+    """
+    if data.target is None:
+        return [""] * len(table)
+    if data.target in data.image:
+        raise BadInput(f"--data.target {data.target} came, which is the image itself: name the column of wanted images")
+    targets = column(cells, data.target, "target", file).str.strip()
+    _refuse(table, (targets == "").to_numpy(), f"column '{data.target}' names no image in {{}}: remove these rows")
+    return [os.path.abspath(file.parent / target) for target in targets]
+
+
 def located(cells: pd.DataFrame, data: Data, file: Path) -> list[str]:
     """What stands behind the path of each row: `@lps:-20.5,31,104`.
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from radzoo.data import covariates, kinds
 from radzoo.data.candidates import Candidates, check_labels, read_candidates
-from radzoo.data.columns import add_owners, column, given_parts, image_table, mask_paths, name_rows
+from radzoo.data.columns import add_owners, column, given_parts, image_table, mask_paths, name_rows, target_paths
 from radzoo.data.datasets import names
 from radzoo.data.labels import encode, encode_as
 from radzoo.data.sources import from_csv, from_npz, from_phantoms
@@ -29,7 +29,8 @@ class Index:
         table: `row` (position in the user's file, from 0), `path` (absolute, or `FILE.npz#train_images/17`), `patient`,
             `unit` (what is counted: the image, study or patient), `split` (empty, `train`, `validation` or `test`); of
             a dataset that radzoo wrote `key`, by which patients were dealt to its parts; of a segmentation `mask`
-            (absolute; `paths.joined` where several readers drew masks, empty for one who did not).
+            (absolute; `paths.joined` where several readers drew masks, empty for one who did not); of a restoration
+            `target`, and `mask` where there are some.
         labels: float32 `(n, k)`: binary `k = 1`, multiclass one-hot, multilabel one column per label; of a segmentation
             whether the mask holds each class, once the masks are read (`data.cases`).
         classes: the positive class, the values, or the label columns.
@@ -62,8 +63,8 @@ def read_index(data: Data, task: str = "auto", unit: str = "image") -> Index:
     Raises:
         BadInput: where the file, a column, a label, a patient, a study or a split value is missing or not understood.
     """
-    if task == "segmentation":
-        read = _read(replace(data, label=()), unit, masks=True)
+    if task in ("segmentation", "restoration"):
+        read = _read(replace(data, label=()), unit, task=task)
         return _index(read, np.zeros((len(read.table), 0), "float32"), (), task)
     read = _read(data, unit)
     labels, classes, task = encode(read.labels, read.data, task, lambda positions: name_rows(read.table, positions))
@@ -113,7 +114,7 @@ class _Read:
     candidates: Candidates | None
 
 
-def _read(data: Data, unit: str, parts: bool = True, masks: bool = False) -> _Read:
+def _read(data: Data, unit: str, parts: bool = True, task: str = "") -> _Read:
     notes: list[str] = []
     synthetic = data.index.startswith("phantom:")
     if synthetic:
@@ -126,7 +127,9 @@ def _read(data: Data, unit: str, parts: bool = True, masks: bool = False) -> _Re
     table = image_table(cells, data, file)
     if names.KEYS in cells:
         table["key"] = cells.pop(names.KEYS).to_numpy()
-    if masks:
+    if task == "restoration":
+        table["target"] = target_paths(cells, data, file, table)
+    if task == "segmentation" or (task == "restoration" and data.mask):
         table["mask"] = mask_paths(cells, data, file, table)
     add_owners(table, cells, data, unit, file, notes)
     table["split"] = given_parts(table, cells, data, file) if parts and isinstance(data.split, str) else ""

@@ -72,27 +72,11 @@ class Patches:
             `tf.data.Dataset` of float32 images `(batch, *patch, channels)`, normalised for the network, and truth
             `(batch, *out, classes + 1)`: one-hot, zero where a pixel is ignored, and the weight of the pixel last.
         """
-        import tensorflow as tf
-
         order = np.random.default_rng((seed, epoch)).permutation(len(self.keys) * self.count)
         order = np.resize(order, (self.steps(batch), batch))
         first = 1 if self.window.flat else 0
-        shapes = [
-            (batch, *self.window.patch[first:], self.cases.spec.shape[-1]),
-            (batch, *self.window.out[first:], self.classes + 1),
-        ]
-
-        def make(number):
-            pairs = [self.one(int(each), seed, epoch, augment) for each in order[number]]
-            return tuple(np.stack(each).astype("float32") for each in zip(*pairs, strict=True))
-
-        def load(number):
-            images, truth = tf.numpy_function(make, [number], [tf.float32, tf.float32])
-            images, truth = tf.ensure_shape(images, shapes[0]), tf.ensure_shape(truth, shapes[1])
-            return images, truth if outputs == 1 else (truth,) * outputs
-
-        numbers = tf.data.Dataset.range(len(order))
-        return numbers.map(load, num_parallel_calls=WORKERS, deterministic=True).prefetch(WORKERS)
+        shapes = (*self.window.patch[first:], self.cases.spec.shape[-1]), (*self.window.out[first:], self.classes + 1)
+        return served(order, lambda number: self.one(number, seed, epoch, augment), shapes, outputs)
 
     def one(self, number: int, seed: int, epoch: int, augment: Augment | None) -> tuple[np.ndarray, np.ndarray]:
         """Window `number` of an epoch: the image and the truth of its middle."""
@@ -136,6 +120,29 @@ class Patches:
         """`(*size, classes + 1)`: one-hot and the weight."""
         labels = cut(self.labels[key], corner, size)
         return target(labels, self.classes, cut(self.weights[key], corner, size) if self.weights else None)
+
+
+def served(order: np.ndarray, one, shapes, outputs: int = 1):
+    """`tf.data.Dataset` of batches of pairs, several of them made at the same time.
+
+    Args:
+        order: `(steps, batch)` numbers.
+        one: from a number to the image and its truth.
+        shapes: of both.
+        outputs: of the network; each has the same truth.
+    """
+    import tensorflow as tf
+
+    def make(number):
+        pairs = [one(int(each)) for each in order[number]]
+        return tuple(np.stack(each).astype("float32") for each in zip(*pairs, strict=True))
+
+    def load(number):
+        both = tf.numpy_function(make, [number], [tf.float32, tf.float32])
+        images, truth = (tf.ensure_shape(each, (order.shape[1], *shape)) for each, shape in zip(both, shapes, strict=True))
+        return images, truth if outputs == 1 else (truth,) * outputs
+
+    return tf.data.Dataset.range(len(order)).map(load, num_parallel_calls=WORKERS, deterministic=True).prefetch(WORKERS)
 
 
 def cut(array: np.ndarray, corner, size) -> np.ndarray:

@@ -19,7 +19,7 @@ CARVED = 0.2  # of the given training patients, where no validation part is give
 FOLDS = 5
 FRACTIONS = (0.6, 0.2, 0.2)
 ENOUGH = 1000  # patients, from which on one test part says enough
-ENOUGH_MASKS = 200  # of a segmentation, where each patient says more than yes or no
+ENOUGH_MASKS = 200  # where each patient says more than yes or no: it has a mask, or an image
 FINAL = "final"
 
 
@@ -51,7 +51,7 @@ def assign_splits(index: Index, digests: list[str], data: Data, seed: int, keys:
     given = bool((table["split"] != "").any())
     design = data.split
     if design is None:
-        enough = ENOUGH_MASKS if index.task == "segmentation" else ENOUGH
+        enough = ENOUGH_MASKS if index.task in ("segmentation", "restoration") else ENOUGH
         design = FOLDS if table["patient"].nunique() < enough else FRACTIONS
     if not given and isinstance(design, int):
         names = _fold_names(design)

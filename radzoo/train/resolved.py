@@ -17,7 +17,8 @@ from radzoo.errors import BadInput
 from radzoo.images.augment import turns_on_laterality
 from radzoo.losses import loss_for
 from radzoo.metrics import read_rule
-from radzoo.recipe import Augment, Mask, Recipe
+from radzoo.physics import low_dose
+from radzoo.recipe import Augment, Mask, Recipe, Restoration
 from radzoo.train import optimiser
 from radzoo.train.ensembles import MOST
 
@@ -122,7 +123,10 @@ def _check_options(recipe: Recipe) -> None:
     named = [name for name in recipe.data.covariates if name in owners]
     demand(not named, f"column {', '.join(named)} tells images or patients apart: it cannot be a covariate, too")
     _check_places(recipe, demand)
+    if recipe.task in ("segmentation", "restoration"):
+        _check_imaged(recipe, demand)
     _check_masks(recipe, demand)
+    _check_restoration(recipe, demand)
 
 
 def _check_places(recipe: Recipe, demand) -> None:
@@ -140,35 +144,75 @@ def _check_places(recipe: Recipe, demand) -> None:
     demand(not numbers, "balanced came for a regression, which has no classes: leave it out")
 
 
+ONE_ANSWER = {  # fields that have a meaning only where an image has one answer
+    "streams": "none", "ensemble": "none", "views": 1, "repeats": 1, "unit": "image", "balanced": False,
+    "label_smoothing": 0.0, "aggregate": "mean", "head": "pool",
+}  # fmt: skip
+
+
+def _check_imaged(recipe: Recipe, demand) -> None:
+    """What images as answers do not have."""
+    task = recipe.task
+    demand("features" not in recipe.ways, f"fixed features make no {task}: pass --ways finetune scratch, or one of them")
+    for name, usual in ONE_ANSWER.items():
+        came = getattr(recipe, name)
+        demand(came == usual, f"--{name} {came} came for a {task}, which has none: leave it out")
+    for name in ("place", "test_index", "covariates", "mosaic", "metadata", "study"):
+        demand(not getattr(recipe.data, name), f"--data.{name} came for a {task}, which has none: leave it out")
+    patches, overlap = _windows(recipe)
+    demand(0 <= overlap < 1, f"an overlap of {overlap} came, expected a part of 1 below 1")
+    planes = isinstance(recipe.size, tuple) and recipe.size[0] == 1
+    demand(not planes or patches, f"--size {recipe.size} are single planes of volumes: pass --mask.patches, too")
+
+
+def _windows(recipe: Recipe) -> tuple[int, float]:
+    options = recipe.mask if recipe.task == "segmentation" else recipe.restoration
+    return options.patches, options.overlap
+
+
 def _check_masks(recipe: Recipe, demand) -> None:
-    """What only masks have, and what only whole images have."""
+    """What only masks have."""
     mask = recipe.mask
     if recipe.task != "segmentation":
-        came = recipe.data.mask or mask != Mask()
+        came = mask != Mask() or (recipe.data.mask and recipe.task != "restoration")
         demand(not came, f"masks came for task {recipe.task!r}: pass --task segmentation, or leave --data.mask out")
         return
-    demand("features" not in recipe.ways, "fixed features draw no masks: pass --ways finetune scratch (or one of them)")
-    others = {
-        "streams": "none", "ensemble": "none", "views": 1, "repeats": 1, "unit": "image", "balanced": False,
-        "label_smoothing": 0.0, "aggregate": "mean", "head": "pool",
-    }  # fmt: skip
-    for name, usual in others.items():
-        came = getattr(recipe, name)
-        demand(came == usual, f"--{name} {came} came for a segmentation, which has none: leave it out")
-    for name in ("place", "test_index", "covariates", "mosaic", "metadata", "study"):
-        demand(not getattr(recipe.data, name), f"--data.{name} came for a segmentation, which has none: leave it out")
     demand(
         mask.patches >= 0, f"--mask.patches {mask.patches} came, expected a number of windows, or 0 for whole images"
     )
     demand(0 <= mask.foreground <= 1, f"--mask.foreground {mask.foreground} came, expected a part of 1")
-    demand(0 <= mask.overlap < 1, f"--mask.overlap {mask.overlap} came, expected a part of 1 below 1")
     demand(all(each > 0 for each in mask.border), f"--mask.border {mask.border} came, expected w0 and sigma above 0")
-    planes = isinstance(recipe.size, tuple) and recipe.size[0] == 1
-    demand(not planes or mask.patches, f"--size {recipe.size} are single planes of volumes: pass --mask.patches, too")
     graph = mask.refine == "graph_cut" and mask.inside
     demand(not graph, "--mask.refine graph_cut came with --mask.inside: it takes one class, pass crf")
     both = mask.instances and (mask.inside or mask.refine != "none")
     demand(not both, "--mask.instances came with --mask.inside or --mask.refine: objects have neither")
+
+
+def _check_restoration(recipe: Recipe, demand) -> None:
+    """What only a restoration has."""
+    how, target = recipe.restoration, recipe.data.target
+    if recipe.task != "restoration":
+        came = how != Restoration() or target
+        demand(not came, f"targets came for task {recipe.task!r}: pass --task restoration, or leave them out")
+        return
+    demand(
+        (how.simulate == "none") == (target is not None),
+        f"--restoration.simulate {how.simulate} came with --data.target {target}: images come with targets, or are "
+        "made of them; name one of both",
+    )
+    demand(len(recipe.data.mask) <= 1, "a restoration takes one mask beside its target: name one column")
+    demand(how.patches > 0, f"--restoration.patches {how.patches} came, expected a number of windows above 0")
+    demand(0 < how.dose < 1, f"--restoration.dose {how.dose} came, expected a part of the dose between 0 and 1")
+    low_dose.check_dose(how.photons * how.dose, how.electronic)
+    views = how.keep >= 1 and how.views >= how.keep
+    demand(views, f"every {how.keep}th of {how.views} views came, expected 1 or more, of at least as many")
+    demand(recipe.augment == Augment(), "--augment came for a restoration, whose noise it would blur: leave it out")
+    spacing = recipe.spacing_mm is None
+    demand(spacing, "--spacing_mm came for a restoration, which works on the image's own pixels: leave it out")
+    same = how.simulate == "none" or how.window is None
+    demand(same, "--restoration.window came for simulated images, whose targets have their window: leave it out")
+    several = recipe.channels == "windows"
+    demand(not several, "--channels windows came for a restoration, which is given back in one: pass one --window")
 
 
 def _check_augment(augment) -> None:

@@ -17,7 +17,7 @@ from radzoo.errors import BadInput
 from radzoo.images.volumes.shown import three_planes
 from radzoo.recipe import Recipe, from_json
 from radzoo.report.looking import explained
-from radzoo.train import scans, segmentation
+from radzoo.train import imaged, restoration, scans, segmentation
 from radzoo.train.controls import baseline_answers, keep_baselines
 from radzoo.train.external import evaluate_run, look
 from radzoo.train.fit import say
@@ -29,6 +29,8 @@ from radzoo.train.prepared import began_with, check_unchanged, prepared
 from radzoo.train.publishing import chosen, members_of
 from radzoo.train.resolved import resolved
 from radzoo.train.tables import images_table, loaded_weights, split_table, write_tables
+
+IMAGED = {"segmentation": segmentation, "restoration": restoration}  # tasks whose answers are images
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,8 @@ def run(recipe: Recipe, *, name: str = "run", **overrides) -> Run:
     repeatable = settle_threads()
     if recipe.out is not None and Path(recipe.out).expanduser().exists():
         raise BadInput(f"the run folder {recipe.out} exists and is never overwritten: choose another --out")
-    if recipe.task == "segmentation":
-        return _masks(recipe, name, repeatable)
+    if recipe.task in IMAGED:
+        return _imaged(recipe, name, repeatable)
     index, views = prepared(recipe)
     recipe = dataclasses.replace(recipe, task=index.task)
     began = environment(recipe.seed) | {"repeatable": repeatable and recipe.jit != "on", "resumed": 0}
@@ -92,10 +94,10 @@ def resume(folder: str | Path) -> Run:
     recipe = from_json({key: value for key, value in kept.items() if key != "name"})
     if read_json(folder, "environment.json").get("joined"):
         raise BadInput(f"{folder} is an ensemble of finished runs: there is nothing in it to go on with")
-    repeatable, masks = settle_threads(), recipe.task == "segmentation"
-    index, views = segmentation.prepared(recipe) if masks else prepared(recipe)
-    if masks:
-        segmentation.check_unchanged(folder, recipe, index, views)
+    repeatable, other = settle_threads(), IMAGED.get(recipe.task)
+    index, views = other.prepared(recipe) if other else prepared(recipe)
+    if other:
+        imaged.check_unchanged(folder, recipe, other.tables(index, views[recipe.models[0]]))
     else:
         check_unchanged(folder, recipe, index)
     with in_folder(folder):
@@ -106,9 +108,7 @@ def resume(folder: str | Path) -> Run:
             say("the machine or its versions are not those that this run began with: the numbers may differ a little")
         began |= {"repeatable": began["repeatable"] and repeatable and same, "resumed": began["resumed"] + 1}
         write_json(folder / "environment.json", began)
-        return (
-            Run(folder, segmentation.go(folder, recipe, index, views)) if masks else _go(folder, recipe, index, views)
-        )
+        return Run(folder, other.go(folder, recipe, index, views)) if other else _go(folder, recipe, index, views)
 
 
 def evaluate(run: str | Path, index: str | Path, **columns) -> Run:
@@ -121,19 +121,20 @@ def ensemble(runs, *, how: str = "weights", out: str | Path | None = None) -> Ru
     return Run(*join(runs, how=how, out=out))
 
 
-def _masks(recipe: Recipe, name: str, repeatable: bool) -> Run:
-    """`run` where the task is a segmentation."""
-    index, views = segmentation.prepared(recipe)
+def _imaged(recipe: Recipe, name: str, repeatable: bool) -> Run:
+    """`run` where the answer is an image."""
+    task = IMAGED[recipe.task]
+    index, views = task.prepared(recipe)
     began = environment(recipe.seed) | {"repeatable": repeatable and recipe.jit != "on", "resumed": 0}
-    began["began_with"] = segmentation.began_with(recipe)
+    began["began_with"] = imaged.began_with(recipe)
     folder = new_folder(
         recipe.out,
         name,
         texts={"recipe.json": {"name": name, **dataclasses.asdict(recipe)}, "environment.json": began},
-        tables=segmentation.tables(index, views[recipe.models[0]]),
+        tables=task.tables(index, views[recipe.models[0]]),
     )
     with in_folder(folder):
-        return Run(folder, segmentation.go(folder, recipe, index, views))
+        return Run(folder, task.go(folder, recipe, index, views))
 
 
 def _go(folder: Path, recipe: Recipe, index: Index, views: dict[str, View]) -> Run:

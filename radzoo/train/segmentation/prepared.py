@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,7 +20,7 @@ from radzoo.images import Input
 from radzoo.losses import segmentation_loss
 from radzoo.recipe import Recipe
 from radzoo.segmenting import window_of
-from radzoo.train.folder import read_csv, read_json
+from radzoo.train.imaged import check_sizes, images_table, split_table
 from radzoo.train.jobs import check_phases, precision
 from radzoo.train.prepared import spec_of
 from radzoo.train.resolved import check_flip
@@ -63,7 +61,7 @@ def prepared(recipe: Recipe) -> tuple[Index, dict[str, View]]:
         with precision(recipe):
             made, _ = network(recipe, model, specs[model], recipe.weights, len(meant.classes) + 1)
         window = window_of(made, specs[model])
-        _check_sizes(model, window)
+        check_sizes(model, window)
         views[model] = View(specs[model], stores[model], keys[model], meant, window)
     return index, views
 
@@ -103,52 +101,11 @@ def _presence(cases: Cases, keys, meant: Meaning) -> np.ndarray:
     return there
 
 
-def _check_sizes(model: str, window: Window) -> None:
-    if any((a - b) % 2 or b < 1 for a, b in zip(window.patch, window.out, strict=True)):
-        raise BadInput(
-            f"{model} gives {window.out} of windows of {window.patch}: its output must lie in the middle, choose "
-            "another --size"
-        )
-
-
-def began_with(recipe: Recipe) -> dict:
-    """Hashes of the weights that a run depends on, besides images and masks."""
-    found = {model: weights.find(recipe.weights, model) for model in recipe.models if recipe.weights}
-    return {"weights": {model: weights.file_hash(weights.resolve(each)[0]) for model, each in found.items()}}
-
-
-def check_unchanged(folder: Path, recipe: Recipe, index: Index, views: dict[str, View]) -> None:
-    """What a run goes on with must be what it began with.
-
-    Raises:
-        BadInput: the index, its images, its masks or the weights changed.
-    """
-    for name, table in tables(index, views[recipe.models[0]]).items():
-        now = pd.read_csv(io.StringIO(table.to_csv(index=False)), dtype=str, keep_default_na=False)
-        if not now.equals(read_csv(folder, name)):
-            raise BadInput(
-                f"the index, its images or its masks changed since the run in {folder} began: put them back as they "
-                "were, or start a new run"
-            )
-    if read_json(folder, "environment.json").get("began_with") != began_with(recipe):
-        raise BadInput(
-            f"the weights are not those that the run in {folder} began with: put them back, or start a new run"
-        )
-
-
 def tables(index: Index, view: View) -> dict[str, pd.DataFrame]:
-    """`split.csv`: row, patient, fold and part of every case, and which classes its mask holds. `images.csv`: what each
-    image was and what was applied to it; no file is named."""
-    split = index.table[["row", "patient", "fold", "split"]].copy()
-    if not index.table["fold"].any():
-        split["fold"] = ""
-    facts = [view.cases.facts(key) for key in view.keys]
-    images = {
-        "row": index.table["row"].to_numpy(),
-        "case": [key[:16] for key in view.keys],
-        "size": [" ".join(map(str, each["size"])) for each in facts],
-        "spacing_mm": [" ".join(f"{side:g}" for side in each["spacing_mm"] or ()) for each in facts],
-        "applied": ["; ".join(each["applied"]) for each in facts],
-    } | {name: [each[name] for each in facts] for name in ("content", "modality", "spacing_source", "burnt_in")}
+    """`split.csv`: row, patient, fold and part of every case, and which classes its mask holds; `images.csv`."""
     there = pd.DataFrame(index.labels.astype(int), columns=list(index.classes))
-    return {"split.csv": pd.concat([split, there], axis=1), "images.csv": pd.DataFrame(images)}
+    facts = [view.cases.facts(key) for key in view.keys]
+    return {
+        "split.csv": pd.concat([split_table(index), there], axis=1),
+        "images.csv": images_table(index, view.keys, facts),
+    }

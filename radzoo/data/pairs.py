@@ -1,0 +1,150 @@
+"""Images and what a restoration should make of them: decoded once, and kept on disk on the image's own pixels."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from radzoo.atomic import whole as written
+from radzoo.data.cases import worked
+from radzoo.data.masks import read_mask
+from radzoo.data.store import WHITE, cache_folder, image_digest
+from radzoo.data.worse import Worse
+from radzoo.errors import BadInput
+from radzoo.images import Input
+from radzoo.images.paths import EXAMPLE, shown
+from radzoo.images.volumes import Volume
+
+FORMAT = 1  # counts up when the same files would be decoded to other numbers
+APART = 0.01  # mm by which the places of two images in the patient may differ
+
+
+class Pairs:
+    """Images, targets, and label maps of what they show where there are some.
+
+    Args:
+        spec: what the network expects; its channels are those of the image.
+        window: `(center, width)` of the target, None for that of the image.
+        worse: makes the image of its target; None where both are files.
+        folder: default is `<cache>/pairs/<digest of the transform>`.
+    """
+
+    def __init__(self, spec: Input, window, worse: Worse | None, folder: Path | None = None):
+        self.spec, self.worse = spec, worse
+        self.wanted = replace(
+            spec, shape=(*spec.shape[:-1], 1), window=window or spec.window, files=1, mean=(0.0,), std=(1.0,), scale=1.0,
+            modality=() if window else spec.modality,
+        )  # fmt: skip
+        transform = {
+            "format": FORMAT, "channels": spec.shape[-1], "rank": len(spec.shape), "window": spec.window,
+            "target": window, "modality": spec.modality, "uneven": spec.uneven, "files": spec.files,
+            "worse": worse and worse.told,
+        }  # fmt: skip
+        name = hashlib.sha256(json.dumps(transform, sort_keys=True).encode()).hexdigest()[:16]
+        self.folder = Path(folder) if folder else cache_folder() / "pairs" / name
+
+    def add(self, paths, targets, masks, *, progress: bool = True) -> list[str]:
+        """Decodes what is not there yet; returns the key of each pair.
+
+        Args:
+            paths: of images, as in `Index.table`.
+            targets: of each the path of its target; empty where `worse` makes the image.
+            masks: of each the path of its label map, empty for none.
+        Raises:
+            BadInput: the first image that cannot be used, and how many others; the good ones are kept.
+        """
+        from tqdm import tqdm
+
+        keys, bad = [], []
+        rows = list(zip(paths, targets, masks, strict=True))
+        for number, row in enumerate(tqdm(rows, "images", file=sys.stderr, disable=not progress), start=1):
+            try:
+                keys.append(self._add(*row))
+            except BadInput as error:
+                name = shown(row[0])
+                bad.append(f"{name} (image {number} of {len(rows)}): {str(error).removeprefix(f'{name}: ')}")
+        if bad:
+            more = f" ({len(bad) - 1} more images cannot be used either)" if len(bad) > 1 else ""
+            raise BadInput(f"{bad[0]}, or remove it from the index{more}")
+        return keys
+
+    def image(self, key: str) -> np.ndarray:
+        """uint16 `(*size, channels)`, white is 65535, not read before it is looked at."""
+        return np.load(self._path(key, "image"), mmap_mode="r")
+
+    def target(self, key: str) -> np.ndarray:
+        """uint16 `(*size, 1)`, white is 65535."""
+        return np.load(self._path(key, "target"), mmap_mode="r")
+
+    def labels(self, key: str) -> np.ndarray | None:
+        """The label map on the image's pixels, or None where it has none."""
+        return np.load(self._path(key, "labels"), mmap_mode="r") if self.facts(key)["values"] else None
+
+    def facts(self, key: str) -> dict:
+        """`size spacing_mm` along the axes, `modality`, `applied`, `content` (a hash of the decoded image), `values` of
+        its label map."""
+        return json.loads(self._path(key, "json").read_text(encoding="utf-8"))
+
+    def digests(self, keys) -> list[str]:
+        """Equal for identical images, whatever their targets and files."""
+        return [self.facts(key)["content"] for key in keys]
+
+    def _path(self, key: str, what: str) -> Path:
+        return self.folder / key[:2] / (f"{key}.{what}" + ("" if what == "json" else ".npy"))
+
+    def _add(self, path: str, target: str, mask: str) -> str:
+        if EXAMPLE.match(path):
+            raise BadInput("an image of a dataset came, expected a file: name the index that the dataset was made of")
+        for file in filter(None, (target, mask)):
+            if not os.path.exists(file):
+                raise BadInput(f"{os.path.basename(file)} does not exist: mend the path in the index")
+        digests = [image_digest(each) if each else "" for each in (path, target, mask)]
+        key = hashlib.sha256("\n".join(digests).encode()).hexdigest()
+        if not all(self._path(key, what).is_file() for what in ("json", "image", "target")):
+            self._write(key, path, target, mask)
+        return key
+
+    def _write(self, key: str, path: str, target: str, mask: str) -> None:
+        images = self.spec.opened(path)
+        wanted = self.wanted.opened(target)[0] if target else images[0]
+        if target:
+            check_pair(images[0], wanted)
+        else:
+            images = [self.worse(images[0], np.random.default_rng(int(key[:16], 16)))]
+        values, facts = worked(self.spec, images, whole=False)
+        aim, aimed = worked(self.wanted, [wanted], whole=False)
+        facts |= {"content": aimed["content"] if not target else facts["content"], "values": []}
+        arrays = {"image": np.round(values * WHITE).astype("uint16"), "target": np.round(aim * WHITE).astype("uint16")}
+        if mask:
+            arrays["labels"] = read_mask(mask, wanted)[0]
+            facts["values"] = [int(each) for each in np.unique(arrays["labels"]) if each]
+        self._path(key, "json").parent.mkdir(parents=True, exist_ok=True)
+        for what, array in arrays.items():
+            with written(self._path(key, what)) as temporary, open(temporary, "wb") as file:
+                np.save(file, array)
+        with written(self._path(key, "json")) as temporary:  # last: where it is, all is
+            temporary.write_text(json.dumps(facts), encoding="utf-8")
+
+
+def check_pair(image, target) -> None:
+    """An image and its target show the same pixels of the same place.
+
+    Raises:
+        BadInput: another size, another spacing, another place in the patient.
+    """
+    if image.size != target.size:
+        came, wanted = (" x ".join(map(str, each.size)) for each in (target, image))
+        raise BadInput(f"the target has {came} pixels, the image {wanted}: bring both to one grid")
+    if isinstance(image, Volume):
+        corners = np.array(np.meshgrid(*[(0, side - 1) for side in image.size])).reshape(3, -1).T
+        away = np.abs(image.positions(corners) - target.positions(corners)).max()
+        if away > APART:
+            raise BadInput(
+                f"the target lies up to {away:.3g} mm beside the image: register and resample it onto the image first"
+            )
