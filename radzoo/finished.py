@@ -42,7 +42,7 @@ def load(tag_or_run: str | os.PathLike) -> tuple[keras.Model, weights.Manifest]:
         if not (folder / name).is_file():
             raise BadInput(f"{folder} has no {name}: expected the folder of a finished run, or weights as model.tag")
     manifest = weights.read_manifest(folder / "manifest.json")
-    if not {"recalibration", "mask"} & set(manifest.metrics):
+    if not {"recalibration", "mask", "restoration"} & set(manifest.metrics):
         raise BadInput(f"{folder} was made by an earlier version of radzoo: run its recipe anew")
     try:
         return keras.models.load_model(folder / "model.keras"), manifest

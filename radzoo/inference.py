@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from radzoo import weights
+from radzoo.cleaning import clean, cleans
 from radzoo.data import as_stored
 from radzoo.data.store import image_digest
 from radzoo.drawing import draw, draws
@@ -32,7 +33,8 @@ def predict(
     kind: str = "auto",
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Recalibrated probabilities for image files, one row per image in the given order; of a segmentation masks.
+    """Recalibrated probabilities for image files, one row per image in the given order; of a segmentation masks,
+    of a restoration better images.
 
     Args:
         run: the folder of a finished run.
@@ -41,26 +43,27 @@ def predict(
         together: the files are one study or one patient, for a run whose unit of analysis that is: all rows then say
             the same.
         covariates: `{column: value}` for a run that takes some: one value for all files, or one for each image.
-        batch: images per step; 32 unless given, of a segmentation as many windows as in its training.
-        out: of a segmentation, the folder that its masks are written to.
-        kind: of a segmentation, the kind of these files (`drawing.draw`).
+        batch: images per step; 32 unless given, of a segmentation or restoration as many windows as in its training.
+        out: of these, the folder that masks or images are written to.
+        kind: of these, the kind of files (`drawing.draw`, `cleaning.clean`).
 
     Returns:
         Columns `file`, one probability per class, and `called`: the classes at or above the threshold that was fixed
         on validation (binary, multilabel), the likeliest class (multiclass), or the grade (ordinal). Of a regression
-        `file` and the predicted number; of a segmentation how large each class is (`drawing.draw`).
+        `file` and the predicted number; of a segmentation how large each class is (`drawing.draw`), of a
+        restoration what was added to each image (`cleaning.clean`).
 
     Raises:
         BadInput: no run, or an image that cannot be used; nothing is predicted then.
     """
     from tqdm import tqdm
 
-    if draws(run):
+    if make := draw if draws(run) else clean if cleans(run) else None:
         if together or covariates:
-            raise BadInput("together and covariates came for a segmentation, which has none: leave them out")
-        return draw(run, files, out=out, kind=kind, batch=batch, progress=progress)
+            raise BadInput("together and covariates came for a run that makes images, which has none: leave them out")
+        return make(run, files, out=out, kind=kind, batch=batch, progress=progress)
     if out is not None or kind != "auto":
-        raise BadInput("a folder for masks came (out, kind), but this run draws none: leave them out")
+        raise BadInput("a folder for images came (out, kind), but this run makes none: leave them out")
     batch = 32 if batch is None else batch
     done = finished(run)
     files = done.members[0].manifest.input.grouped([os.fspath(file) for file in files])

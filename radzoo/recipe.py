@@ -268,7 +268,9 @@ class Recipe:
     weights: str | None = "imagenet"
     channels: str = "fold"
     windows: tuple[tuple[float, float], ...] = ()
-    task: Literal["auto", "binary", "multiclass", "multilabel", "ordinal", "regression", "segmentation", "restoration"] = "auto"
+    task: Literal[
+        "auto", "binary", "multiclass", "multilabel", "ordinal", "regression", "segmentation", "restoration"
+    ] = "auto"
     ways: tuple[Literal["features", "finetune", "scratch"], ...] = ("features", "finetune", "scratch")
     data: Data = field(default_factory=Data)
     head: Literal["pool", "paper"] = "pool"
@@ -318,18 +320,22 @@ def from_json(content: dict) -> Recipe:
         BadInput: fields that no recipe of this version has, or values that are none.
     """
     try:
-        fields = {name: _tuples(value) for name, value in content.items()}
+        fields = _named(content)
         nested = {
-            "data": Data(**{name: _tuples(value) for name, value in content["data"].items()}),
+            "data": Data(**_named(content["data"])),
             "phases": tuple(Phase(**phase) for phase in content["phases"]),
             "scratch": Phase(**content["scratch"]),
             "augment": Augment(**content["augment"]),
-            "mask": Mask(**{name: _tuples(value) for name, value in content.get("mask", {}).items()}),
-            "restoration": Restoration(**{name: _tuples(value) for name, value in content.get("restoration", {}).items()}),
+            "mask": Mask(**_named(content.get("mask", {}))),
+            "restoration": Restoration(**_named(content.get("restoration", {}))),
         }
         return Recipe(**{**fields, **nested})
     except (KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"this is no recipe of this version of radzoo ({error}): run it anew") from None
+
+
+def _named(values: dict) -> dict:
+    return {name: _tuples(value) for name, value in values.items()}
 
 
 def _tuples(value):

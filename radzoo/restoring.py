@@ -145,6 +145,12 @@ def restored(restorer: Restorer, images: list[Pixels | Volume], window: tuple[fl
     return found + (first.values - np.clip(first.values, low, high)).astype("float32")
 
 
+def ends(window: tuple[float, float]) -> tuple[np.float32, np.float32]:
+    """The values that `(center, width)` makes 0 and 1 of, as `intensity.window` counts levels."""
+    center, width = window
+    return np.float32(center - width / 2), np.float32(center + width / 2 - 1)
+
+
 def _ends(spec: Input, image: Pixels | Volume) -> tuple[np.float32, np.float32]:
     """What 0 and 1 are in units of the image."""
     if not isinstance(image, Volume):
@@ -153,8 +159,7 @@ def _ends(spec: Input, image: Pixels | Volume) -> tuple[np.float32, np.float32]:
         return tuple(np.percentile(image.values, percentiles(spec.window)).astype("float32"))
     if spec.windows:
         raise BadInput(f"{len(spec.windows)} windows came for a restored image, expected one that it is given back in")
-    center, width = spec.window
-    return np.float32(center - width / 2), np.float32(center + width / 2 - 1)  # as `intensity.window` counts levels
+    return ends(spec.window)
 
 
 def _check(volume: Volume, low: float, high: float) -> None:

@@ -17,7 +17,7 @@ FLOORS = [
     {"heads", "norms", "views", "segmenting"},
     {"features", "baselines", "explain", "bench", "restoring"},
     {"finished"},
-    {"train", "inference", "drawing", "report"},
+    {"train", "inference", "cleaning", "drawing", "report"},
     {"commands"},
     {"__main__"},
 ]

@@ -123,7 +123,7 @@ def test_predicted_masks_are_those_of_the_run(run, images, tmp_path):
         radzoo.predict(run.folder, [images / f"{row}.png"], out=tmp_path / "masks", progress=False)
     with pytest.raises(BadInput, match="kind 'jpg' came"):
         radzoo.predict(run.folder, [images / f"{row}.png"], kind="jpg", progress=False)
-    with pytest.raises(BadInput, match="together and covariates came for a segmentation"):
+    with pytest.raises(BadInput, match="together and covariates came for a run that makes images"):
         radzoo.predict(run.folder, [images / f"{row}.png"], together=True, progress=False)
 
 
@@ -143,9 +143,9 @@ def test_a_segmentation_takes_no_other_commands(run, images, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"ways": ("features",)}, "fixed features draw no masks: pass --ways finetune scratch"),
+        ({"ways": ("features",)}, "fixed features make no segmentation: pass --ways"),
         ({"views": 3, "augment": Augment(rotate=5)}, "--views 3 came for a segmentation, which has none"),
-        ({"mask": Mask(overlap=1.0)}, "--mask.overlap 1.0 came"),
+        ({"mask": Mask(overlap=1.0)}, "an overlap of 1.0 came"),
         ({"mask": Mask(foreground=2.0)}, "--mask.foreground 2.0 came"),
         ({"size": (1, 24, 24)}, "are single planes of volumes: pass --mask.patches"),
         ({"mask": Mask(inside="liver")}, "--mask.inside liver came, expected a class that holds others"),

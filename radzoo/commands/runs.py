@@ -103,34 +103,36 @@ def predict(
     run: Positional[Path],
     files: Positional[tuple[str, ...]],
     out: Path | None = None,
-    kind: Literal["auto", "nifti", "dicom_seg", "png"] = "auto",
+    kind: Literal["auto", "nifti", "dicom_seg", "dicom", "png"] = "auto",
     batch: int | None = None,
     together: bool = False,
     covariates: tuple[str, ...] = (),
 ):
-    """Runs the model of a finished run on images; a segmentation writes its masks, and says how large they are.
+    """Runs the model of a finished run on images; a segmentation writes masks, a restoration better images.
 
     Args:
         run: the run folder.
         files: images in any format that an index may name, such as the folder of a DICOM series.
-        out: CSV to write, which must not exist; the standard output by default. Of a segmentation the folder for masks,
-            whose sizes are printed; without it none are written.
-        kind: of a segmentation, the files: `auto` is DICOM SEG for DICOM volumes, NIfTI for other volumes, PNG else.
-        batch: images per step; of a segmentation windows.
+        out: CSV to write, which must not exist; the standard output by default. Of a segmentation or restoration
+            the folder for masks or images, of which a table is printed; without it none are written.
+        kind: of these files: `auto` is DICOM (SEG of masks, a derived series of images) for DICOM volumes, NIfTI for
+            other volumes, PNG for images.
+        batch: images per step; of a segmentation or restoration windows.
         together: the files are one study or one patient, for a run that decides per study or patient.
         covariates: `COLUMN=VALUE` for a run that takes some beside the image; the same for all files.
     """
     beside = dict(_pair(word) for word in covariates)
     start_keras()
+    from radzoo.cleaning import cleans
     from radzoo.drawing import draws
 
-    masks = draws(run)
-    if out is not None and not masks:
+    images = draws(run) or cleans(run)
+    if out is not None and not images:
         check_new(out)
-    options = {"out": out, "kind": kind} if masks or kind != "auto" else {}
+    options = {"out": out, "kind": kind} if images or kind != "auto" else {}
     table = radzoo.predict(run, files, batch=batch, together=together, covariates=beside, **options)
     text = table.to_csv(index=False, float_format="%.6g")
-    if out is None or masks:
+    if out is None or images:
         print(text, end="")
     else:
         write(out, text)

@@ -38,8 +38,8 @@ class Pairs:
     def __init__(self, spec: Input, window, worse: Worse | None, folder: Path | None = None):
         self.spec, self.worse = spec, worse
         self.wanted = replace(
-            spec, shape=(*spec.shape[:-1], 1), window=window or spec.window, files=1, mean=(0.0,), std=(1.0,), scale=1.0,
-            modality=() if window else spec.modality,
+            spec, shape=(*spec.shape[:-1], 1), window=window or spec.window, files=1, mean=(0.0,), std=(1.0,),
+            scale=1.0, modality=() if window else spec.modality,
         )  # fmt: skip
         transform = {
             "format": FORMAT, "channels": spec.shape[-1], "rank": len(spec.shape), "window": spec.window,

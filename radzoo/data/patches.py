@@ -139,7 +139,8 @@ def served(order: np.ndarray, one, shapes, outputs: int = 1):
 
     def load(number):
         both = tf.numpy_function(make, [number], [tf.float32, tf.float32])
-        images, truth = (tf.ensure_shape(each, (order.shape[1], *shape)) for each, shape in zip(both, shapes, strict=True))
+        fixed = zip(both, shapes, strict=True)
+        images, truth = (tf.ensure_shape(each, (order.shape[1], *shape)) for each, shape in fixed)
         return images, truth if outputs == 1 else (truth,) * outputs
 
     return tf.data.Dataset.range(len(order)).map(load, num_parallel_calls=WORKERS, deterministic=True).prefetch(WORKERS)

@@ -153,7 +153,7 @@ ONE_ANSWER = {  # fields that have a meaning only where an image has one answer
 def _check_imaged(recipe: Recipe, demand) -> None:
     """What images as answers do not have."""
     task = recipe.task
-    demand("features" not in recipe.ways, f"fixed features make no {task}: pass --ways finetune scratch, or one of them")
+    demand("features" not in recipe.ways, f"fixed features make no {task}: pass --ways finetune scratch (or one)")
     for name, usual in ONE_ANSWER.items():
         came = getattr(recipe, name)
         demand(came == usual, f"--{name} {came} came for a {task}, which has none: leave it out")

@@ -57,8 +57,8 @@ class Scale:
 
 
 def measured(recipe: Recipe, index: Index, view: View, outcomes: list[Outcome]) -> tuple[dict, dict[str, pd.DataFrame]]:
-    """The content of `metrics.json`, and tables: `cases` (way, tested image and window), `tissues`, `noise` (spectra) and
-    `inserts`, the last three empty where there is nothing to measure.
+    """The content of `metrics.json`, and tables: `cases` (way, tested image and window), `tissues`, `noise` (spectra)
+    and `inserts`, the last three empty where there is nothing to measure.
 
     Args:
         outcomes: of all folds; those without a model are baselines.
@@ -149,7 +149,8 @@ def _row(index: Index, view: View, name: str, places: dict[int, Outcome], summar
 
 
 def _validation(index: Index, view: View, places: dict[int, Outcome]) -> tuple[float, int]:
-    """The mean over folds of the root mean squared error on validation, in parts of the window: ways are chosen by it."""
+    """The mean over folds of the root mean squared error on validation, in parts of the window, by which ways are
+    chosen; and how many images that are."""
     found, cases = [], 0
     for fold, outcome in places.items():
         squares = []
