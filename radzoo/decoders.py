@@ -8,13 +8,51 @@ Deeply-Supervised Nets, AISTATS 2015. https://arxiv.org/abs/1409.5185
 from __future__ import annotations
 
 from radzoo.errors import BadInput
-from radzoo.layers import activate, concat, conv, norm_relu, pick
+from radzoo.layers import activate, concat, conv, norm_relu, pick, residual
 
 WIDTHS = (256, 128, 64, 32, 16)
 AUXILIARY = 2  # outputs of deep supervision beside the main one
 
 
 def segmenter(features, image, *, name: str, classes: int, activation: str, decoder=None, supervised: bool = False):
+    """Classes of every pixel, from the stages of `decoded`.
+
+    Args:
+        features, image, name, decoder: as in `decoded`.
+        classes: channels of the output, the background included.
+        activation: of the output, such as `"softmax"`.
+        supervised: up to two further outputs, `head_auxiliary1` from the map before the last one, `head_auxiliary2`
+            from the one before that, in the size of the image.
+
+    Returns:
+        `(batch, *spatial, classes)`, the layer `head`; with `supervised` a list that begins with it.
+    """
+    maps, size = decoded(features, image, name, decoder), image.shape[1:-1]
+    coarser = maps[-2 : -2 - AUXILIARY : -1] if supervised else []
+    outputs = [_ended(maps[-1], size, classes, activation, "head")]
+    outputs += [_ended(y, size, classes, activation, f"head_auxiliary{i}") for i, y in enumerate(coarser, start=1)]
+    return outputs if supervised else outputs[0]
+
+
+def restorer(features, image, *, name: str, channels: int, decoder=None, added=None):
+    """An image of `channels` in the scale of the one that entered, from the stages of `decoded`.
+
+    Args:
+        features, image, name, decoder: as in `decoded`.
+        added: `(batch, *spatial, channels)`, the image that the output is added to; None where the output is it all.
+
+    Returns:
+        `(batch, *spatial, channels)`, the layer `head`, linear and float32.
+
+    Raises:
+        BadInput: another number of channels than `added` has.
+    """
+    x = decoded(features, image, name, decoder)[-1]
+    y = pick(x, "Conv")(channels, 1, dtype="float32", name="head_logits")(x)
+    return residual(enlarged(y, image.shape[1:-1], name="head"), "linear", added)
+
+
+def decoded(features, image, name: str, decoder=None) -> list:
     """Each stage `decoder1`, `decoder2`, … goes to the next finer map, the last one to the size of the image.
 
     A stage enlarges by whole numbers, as many times as the encoder made smaller along that axis; so an axis that was
@@ -24,15 +62,11 @@ def segmenter(features, image, *, name: str, classes: int, activation: str, deco
         features: maps `(batch, *spatial, channels)`, finest first.
         image: `(batch, *spatial, channels)`, with fixed sizes.
         name: of the backbone, for messages.
-        classes: channels of the output, the background included.
-        activation: of the output, such as `"softmax"`.
         decoder: channels of the stages, coarsest first; None is `WIDTHS`, of which a decoder with fewer stages takes
             the last: 16 channels where maps are as large as the image, 32 at half its size.
-        supervised: up to two further outputs, `head_auxiliary1` from the map before the last one, `head_auxiliary2`
-            from the one before that, in the size of the image.
 
     Returns:
-        `(batch, *spatial, classes)`, the layer `head`; with `supervised` a list that begins with it.
+        The map of every stage, coarsest first.
 
     Raises:
         BadInput: a backbone without maps of the image, sizes that are not fixed, or widths that do not fit.
@@ -48,10 +82,7 @@ def segmenter(features, image, *, name: str, classes: int, activation: str, deco
         for k in (1, 2):
             x = norm_relu(conv(x, width, 3, name=f"{stage}_{k}"), name=f"{stage}_{k}")
         maps.append(x)
-    coarser = maps[-2 : -2 - AUXILIARY : -1] if supervised else []
-    outputs = [_ended(x, sizes[-1], classes, activation, "head")]
-    outputs += [_ended(y, sizes[-1], classes, activation, f"head_auxiliary{i}") for i, y in enumerate(coarser, start=1)]
-    return outputs if supervised else outputs[0]
+    return maps
 
 
 def enlarged(x, size: tuple[int, ...], *, name: str):
@@ -77,9 +108,9 @@ def _sizes(features, image, name: str) -> list[tuple[int, ...]]:
     full = image.shape[1:-1]
     maps = [each.shape[1:-1] for each in features]
     if not maps or any(len(size) != len(full) for size in maps):
-        raise BadInput(f"{name} has no feature maps that a segmenter could read: take another network")
+        raise BadInput(f"{name} has no feature maps that a decoder could read: take another network")
     if None in full:
-        raise BadInput(f"a segmenter needs a fixed input size, got {tuple(image.shape[1:])}: name all sizes")
+        raise BadInput(f"a decoder needs a fixed input size, got {tuple(image.shape[1:])}: name all sizes")
     finer = maps[-2::-1]
     return finer if finer and finer[-1] == full else [*finer, full]
 

@@ -11,7 +11,7 @@ from keras import layers, ops
 from radzoo import channels as grey
 from radzoo import inflation, registry
 from radzoo.anisotropy import building
-from radzoo.decoders import segmenter
+from radzoo.decoders import restorer, segmenter
 from radzoo.errors import BadInput
 from radzoo.images.input import Input
 from radzoo.layers import activate, classifier
@@ -21,9 +21,10 @@ from radzoo.streams import folded, pooled
 
 log = logging.getLogger("radzoo")
 
+DECODERS = {"segmentation": "segmenter", "restoration": "restorer"}  # heads of the tasks that answer for every pixel
 ACTIVATION = {
     "binary": "sigmoid", "multilabel": "sigmoid", "multiclass": "softmax", "ordinal": "sigmoid", "regression": "linear",
-    "segmentation": "softmax",
+    "segmentation": "softmax", "restoration": "linear",
 }  # fmt: skip
 
 
@@ -44,6 +45,7 @@ def create_model(
     covariates: int = 0,
     decoder: tuple[int, ...] | None = None,
     supervised: bool = False,
+    residual: bool = False,
     **overrides,
 ) -> keras.Model:
     """A flat functional model, ready to fit: adapted input, backbone, head.
@@ -53,13 +55,14 @@ def create_model(
             adapted to RGB weights as `channels` says; three channels are taken as RGB, and so are three `windows` or
             `phases`.
         classes: outputs; 1 for `task="binary"`, one less than there are grades for `task="ordinal"`, one more than
-            there are organs for `task="segmentation"`: channel 0 is the background.
+            there are organs for `task="segmentation"`: channel 0 is the background. For `task="restoration"` the
+            channels of the wanted image.
         task: decides the activation: `binary`, `multilabel` and `ordinal` sigmoid, `multiclass` and `segmentation`
-            softmax, `regression` none. Ordinal outputs are the probabilities to reach the second, third, … grade; they
-            fall by construction.
-        head: `"pool"` (global average and one dense layer), `"paper"` (the architecture's own end) or `"segmenter"` (a
-            U-Net decoder, `radzoo.decoders`). None is the first; of a segmentation the second for networks that were
-            made for it, the third for all others.
+            softmax, `regression` and `restoration` none. Ordinal outputs are the probabilities to reach the second,
+            third, … grade; they fall by construction.
+        head: `"pool"` (global average and one dense layer), `"paper"` (the architecture's own end), `"segmenter"` or
+            `"restorer"` (a U-Net decoder, `radzoo.decoders`). None is the first; of a segmentation or a restoration the
+            second for networks whose own end answers for every pixel, a decoder for all others.
         weights: a tag such as `"imagenet"` (then `<name>.imagenet`), `"model.tag"`, or None for random weights.
         inflate: how weights of a 2-D network enter a 3-D one (`radzoo.inflation`): `"mean"` or `"center"`.
         axis: the spatial axis of the volume that the 2-D network did not have, 0 for z.
@@ -70,8 +73,9 @@ def create_model(
         dropout: rate before the dense layer of the pool head.
         covariates: numbers beside the image, a second input `(batch, covariates)` named "covariates" that joins the
             pooled features.
-        decoder: channels of the segmenter's stages, coarsest first.
+        decoder: channels of the decoder's stages, coarsest first.
         supervised: the segmenter has two auxiliary outputs, `[head, head_auxiliary1, head_auxiliary2]`.
+        residual: the restorer's output is added to the image that enters; the networks of papers know themselves.
         overrides: arguments of the builder; those that the weights' manifest sets must agree with it.
 
     Returns:
@@ -84,7 +88,7 @@ def create_model(
     model, report = create_reported(
         name, input_shape, classes=classes, task=task, head=head, weights=weights, channels=channels, inflate=inflate,
         axis=axis, streams=streams, spacing_mm=spacing_mm, dropout=dropout, covariates=covariates, decoder=decoder,
-        supervised=supervised, **overrides,
+        supervised=supervised, residual=residual, **overrides,
     )  # fmt: skip
     if report is not None:
         log.info("%s", report)
@@ -93,18 +97,17 @@ def create_model(
 
 def create_reported(
     name, input_shape, *, classes, task="multiclass", head=None, weights=None, channels="fold", inflate=None,
-    axis=0, streams="none", spacing_mm=None, dropout=0.0, covariates=0, decoder=None, supervised=False, **overrides,
+    axis=0, streams="none", spacing_mm=None, dropout=0.0, covariates=0, decoder=None, supervised=False,
+    residual=False, **overrides,
 ):  # fmt: skip
     """`create_model`, and the `weights.Report` of what was loaded, adapted and initialised (None without weights)."""
     top = {"classes": classes, "task": task, "dropout": dropout, "covariates": covariates}
     _check_task(**top)
-    if task == "segmentation":
-        head = head or ("paper" if registry.describe(name).kind == "segmentation" else "segmenter")
-        _check_segmentation(name, input_shape, head, streams, dropout, covariates)
-    if head == "segmenter":
-        top |= {"decoder": decoder, "supervised": supervised}
-    elif decoder is not None or supervised:
-        raise BadInput(f"decoder and supervised are of head='segmenter', head={head!r} came: leave them out")
+    if task in DECODERS:
+        own = registry.describe(name).kind in (task, "segmentation")  # a U-Net restores with its own end, too
+        head = head or ("paper" if own else DECODERS[task])
+        _check_pixels(name, input_shape, task, head, streams, dropout, covariates)
+    top |= _decoding(head, decoder, supervised, residual)
     check_streams(name, input_shape, streams, head=head, inflate=inflate, spacing_mm=spacing_mm)
     seen = input_shape if streams == "none" else input_shape[1:]  # by the backbone
     end = {"head": head, "streams": streams, "spacing_mm": spacing_mm}
@@ -118,7 +121,11 @@ def create_reported(
     inflation.check(len(manifest.input.shape) == 3, seen, inflate, axis, head)
     overrides = _agreed(manifest, overrides)
     model = _assemble(name, input_shape, top, manifest.input, channels, overrides, **end)
-    return model, apply(model, manifest, channels=grey.way(channels, input_shape[-1]), inflate=inflate, axis=axis)
+    whole = head == "paper" and manifest.task == task == "restoration" and manifest.outputs == classes
+    report = apply(
+        model, manifest, channels=grey.way(channels, input_shape[-1]), skip_head=not whole, inflate=inflate, axis=axis
+    )  # fmt: skip
+    return model, report
 
 
 def input_spec(weights: str, channels: str | int = "fold", **arrangement) -> Input:
@@ -159,8 +166,16 @@ def _assemble(name, input_shape, top: dict, spec, channels, overrides, *, head, 
         elif head == "segmenter" and top["task"] == "segmentation":
             ends = {key: top[key] for key in ("classes", "decoder", "supervised")}
             outputs = segmenter(features, x, name=name, activation=ACTIVATION["segmentation"], **ends)
+        elif head == "restorer" and top["task"] == "restoration":
+            ends = {"channels": top["classes"], "decoder": top["decoder"], "added": image if top["residual"] else None}
+            outputs = restorer(features, x, name=name, **ends)
         else:
             raise BadInput(f"head={head!r} came for a {top['task']} task, expected 'pool' or 'paper'")
+    if top["task"] == "restoration" and outputs.shape[1:-1] != shape[:-1]:
+        raise BadInput(
+            f"{name} makes {tuple(outputs.shape[1:-1])} of an image of {shape[:-1]}, but a restoration keeps the size: "
+            "pass padding='same', or take head='restorer'"
+        )
     return keras.Model(image if beside is None else [image, beside], outputs, name=name)
 
 
@@ -175,15 +190,28 @@ def _check_task(task: str, classes: int, covariates: int, **_) -> None:
         raise BadInput(f"classes={classes} and covariates={covariates} came, expected at least 1 and 0")
 
 
-def _check_segmentation(name: str, shape, head: str, streams: str, dropout: float, covariates: int) -> None:
+def _check_pixels(name: str, shape, task: str, head: str, streams: str, dropout: float, covariates: int) -> None:
     """What has no meaning where every pixel has an answer of its own."""
+    card, own = registry.describe(name), DECODERS[task]
     if head == "pool":
-        raise BadInput("head='pool' came for a segmentation: an average knows no places, take head='segmenter'")
-    refused = {"streams": streams != "none", "covariates": covariates, "dropout": dropout and head == "segmenter"}
+        raise BadInput(f"head='pool' came for a {task}: an average knows no places, take head={own!r}")
+    if head == "paper" and task == "restoration" and card.kind not in (task, "segmentation"):
+        raise BadInput(f"the end of {name} gives classes of an image, no image: take head={own!r}")
+    refused = {"streams": streams != "none", "covariates": covariates, "dropout": dropout and head == own}
     for what in (what for what, given in refused.items() if given):
-        raise BadInput(f"{what} came for a segmentation, which has a place for none: leave it out")
-    if head == "segmenter" and registry.describe(name).family == "multistream" and len(shape) == 4:
-        raise BadInput(f"{name} takes (views, h, w, channels), no volume: segment with another network")
+        raise BadInput(f"{what} came for a {task}, which has a place for none: leave it out")
+    if head == own and card.family == "multistream" and len(shape) == 4:
+        raise BadInput(f"{name} takes (views, h, w, channels), no volume: take another network")
+
+
+def _decoding(head: str | None, decoder, supervised: bool, residual: bool) -> dict:
+    """The arguments of a decoder, after a look at whether the head is one that takes them."""
+    if head not in DECODERS.values() and (decoder is not None or supervised):
+        raise BadInput(f"decoder and supervised are of head='segmenter', head={head!r} came: leave them out")
+    for what, given, own in (("supervised", supervised, "segmenter"), ("residual", residual, "restorer")):
+        if given and head != own:
+            raise BadInput(f"{what} is of head={own!r}, head={head!r} came: leave it out")
+    return {"decoder": decoder, "supervised": supervised, "residual": residual}
 
 
 def _paper_head(name: str, features, beside, rest: dict, classes: int, task: str, dropout: float, **_):

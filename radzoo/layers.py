@@ -14,10 +14,11 @@ MOMENTUM = 0.9  # of moving statistics; a few hundred images give too few steps 
 
 
 class Features(list):
-    """Feature maps, finest first, of a backbone with auxiliary heads.
+    """Feature maps, finest first, of a backbone whose end reads more than these.
 
     Attributes:
-        taps: `{"auxiliary1": map, …}`, the inner maps that the heads `head_auxiliary1`, … read.
+        taps: `{"auxiliary1": map, …}`, the inner maps that the heads `head_auxiliary1`, … read; or `"image"`, the
+            input itself, and inner maps by the names that the network's own end has for them.
     """
 
     def __init__(self, maps, taps: dict):
@@ -50,7 +51,8 @@ def per_axis(x, value) -> tuple:
     return (value,) * rank(x) if isinstance(value, int) else tuple(value)
 
 
-def _initializer(initial):
+def initializer(initial):
+    """A name that Keras knows, or normal noise of this standard deviation."""
     return initial if isinstance(initial, str) else initializers.RandomNormal(stddev=initial)
 
 
@@ -87,7 +89,7 @@ def conv(
         strides=stride,
         padding="same" if padding == "symmetric" else padding,
         use_bias=bias,
-        kernel_initializer=_initializer(initial),
+        kernel_initializer=initializer(initial),
         bias_initializer=initializers.Constant(bias_initial),
         name=f"{name}_conv",
     )(x)
@@ -173,7 +175,7 @@ def flatten(x, *, name: str):
 
 def dense(x, units: int, *, initial="he_normal", bias_initial=0.0, name: str):
     """Dense layer and ReLU; `initial` and `bias_initial` as in `conv`."""
-    kernel, bias = _initializer(initial), initializers.Constant(bias_initial)
+    kernel, bias = initializer(initial), initializers.Constant(bias_initial)
     x = layers.Dense(units, kernel_initializer=kernel, bias_initializer=bias, name=f"{name}_dense")(x)
     return relu(x, name=name)
 
@@ -195,16 +197,50 @@ def add(tensors, *, name: str):
 
 def classifier(x, classes: int, activation: str | None, *, initial="glorot_uniform", name: str = "head"):
     """Pooled features `(batch, channels)` to `head`, in float32 under every dtype policy; `initial` as in `conv`."""
-    logits = layers.Dense(classes, kernel_initializer=_initializer(initial), name=f"{name}_logits")(x)
+    logits = layers.Dense(classes, kernel_initializer=initializer(initial), name=f"{name}_logits")(x)
     return activate(logits, activation, name=name)
 
 
 def pixel_classifier(x, classes: int, activation: str | None, *, kernel: int = 1):
-    """Feature maps to `head_logits` and `head`, `(batch, *spatial, classes)`, by one convolution."""
+    """Feature maps to `head_logits` and `head`, `(batch, *spatial, classes)`, by one convolution.
+
+    With `activation="linear"` they are the channels of an image (`restored`).
+    """
+    if activation == "linear":
+        return restored(x, classes, activation, kernel)
     layer = pick(x, "Conv")(
         classes, kernel, padding="same", kernel_initializer="glorot_uniform", name="head_logits"
     )  # fmt: skip
     return probabilities(layer(x), activation)
+
+
+def restored(x, channels: int, activation: str | None, kernel: int, *, layer="Conv", padding="same", image=None):
+    """Feature maps to an image: one convolution `head_logits`, then `head`, in float32 under every dtype policy.
+
+    Both convolution and sum are float32: bfloat16 has 256 steps between 1/2 and 1, which of 4096 HU are 8 HU each.
+
+    Args:
+        layer: `"Conv"`, or `"Transpose"` for a transposed convolution.
+        image: of a residual network, the image that its output is added to.
+    """
+    convolution = getattr(layers, f"Conv{rank(x)}DTranspose") if layer == "Transpose" else pick(x, layer)
+    y = convolution(
+        channels, kernel, padding=padding, kernel_initializer="glorot_uniform", dtype="float32", name="head_logits"
+    )  # fmt: skip
+    return residual(y(x), activation, image)
+
+
+def residual(x, activation: str | None, image=None, *, subtract=False):
+    """`head`, an image in float32: `x`, or `x` added to `image`, or (DnCNN's noise) subtracted from it."""
+    if image is not None:
+        if image.shape[-1] != x.shape[-1]:
+            raise BadInput(
+                f"an image of {image.shape[-1]} channels came for {x.shape[-1]} outputs, but a residual network "
+                "changes its own input: as many outputs as channels, or a direct network"
+            )
+        way = layers.Subtract if subtract else layers.Add
+        x = way(dtype="float32", name="head_residual")([image, x])
+    return activate(x, activation)
 
 
 def probabilities(logits, activation: str | None):

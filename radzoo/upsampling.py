@@ -14,18 +14,21 @@ from keras import layers, ops
 
 from radzoo.anisotropy import followed
 from radzoo.errors import BadInput
-from radzoo.layers import per_axis, pick, rank
+from radzoo.layers import initializer, per_axis, pick, rank
 
 
-def up_conv(x, filters: int, kernel: int, stride=2, *, bias=True, name: str):
+def up_conv(x, filters: int, kernel: int, stride=2, *, padding="same", bias=True, initial="he_normal", name: str):
     """Transposed convolution to a map `stride` times as large; the layer is called `<name>_conv`.
 
     Args:
         stride: one number or one per spatial axis; the kernel stays as it is.
+        padding: `"same"` (an odd kernel with stride 2 loses what it writes beyond the end), or `"valid"`, where the map
+            is larger by the kernel less the stride.
+        initial: of the kernel, as in `layers.conv`.
     """
     strides = per_axis(x, stride)
     layer = _transposed(x)(
-        filters, kernel, strides, "same", use_bias=bias, kernel_initializer="he_normal", name=f"{name}_conv"
+        filters, kernel, strides, padding, use_bias=bias, kernel_initializer=initializer(initial), name=f"{name}_conv"
     )  # fmt: skip
     return followed(x, tuple(1 / step for step in strides), layer(x))
 

@@ -14,7 +14,7 @@ FLOORS = [
     {"registry", "pooling", "upsampling"},
     {"models", "operations", "channels", "inflation", "streams", "recipe", "decoders"},
     {"weights", "data"},
-    {"heads", "norms", "views", "segmenting"},
+    {"heads", "norms", "views", "segmenting", "perceptual"},
     {"features", "baselines", "explain", "bench", "restoring"},
     {"finished"},
     {"train", "inference", "cleaning", "drawing", "report"},

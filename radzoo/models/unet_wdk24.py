@@ -6,6 +6,7 @@ The network of https://github.com/knottwill/UNet-Small, trained on 12 patients o
 
 from keras import layers, ops
 
+from radzoo.errors import BadInput
 from radzoo.layers import activate, concat, conv, norm_relu, pick, rank
 from radzoo.pooling import max_pool
 from radzoo.registry import register
@@ -50,6 +51,8 @@ def unet_wdk24_top(features, *, classes=2, activation="softmax"):
     The background has no kernel of its own, its logit is 0: of two classes softmax is then the one sigmoid of the
     published network. Sizes have to be multiples of 8.
     """
+    if classes < 2:
+        raise BadInput(f"classes={classes} came, expected 2 or more: this network has no kernel for the first of them")
     x = features[-1]
     for number, skip in enumerate(features[-2::-1], start=1):
         name = f"decoder{number}"

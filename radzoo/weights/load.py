@@ -153,7 +153,7 @@ def network(model: str, shape, top: bool, classes: int | None, task: str, overri
     if not top:
         return build(model, shape, **own)
     if task not in ("multiclass", "segmentation"):
-        rest = {"activation": "linear" if task == "regression" else "sigmoid"} | rest
+        rest = {"activation": "linear" if task in ("regression", "restoration") else "sigmoid"} | rest
     return build(model, shape, top=True, classes=classes, **own | rest)
 
 
