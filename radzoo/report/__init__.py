@@ -46,6 +46,10 @@ def table(metrics: dict) -> str:
         from radzoo.report import segmentation
 
         return segmentation.table(metrics)
+    if metrics["task"] == "restoration":
+        from radzoo.report import restoration
+
+        return restoration.table(metrics)
     return answers_table(metrics)
 
 

@@ -10,6 +10,7 @@ plane. There is no noise and no texture: what a network keeps of noise's likenes
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from scipy import ndimage
@@ -45,7 +46,7 @@ def patient(generator: np.random.Generator, size: int) -> Iterator[tuple[dict, d
         discs = places(generator, plain == tissue, pixel, wanted)
         mask = np.zeros((size, size), "uint8")
         for value, disc in discs.items():
-            mask[paint([disc], size, pixel, 0) > 0.5 * disc.hu] = value
+            mask[paint([replace(disc, hu=1.0)], size, pixel, 0) > 0.5] = value
         planes.append(stored(paint([*shapes, *discs.values()], size, pixel), -1024, 3071))
         masks.append(mask)
     step = (HEIGHT, pixel, pixel)

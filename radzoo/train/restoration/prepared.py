@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from radzoo import weights
+from radzoo import registry, weights
 from radzoo.data import Index, assign_splits, read_index
 from radzoo.data.pairs import Pairs
 from radzoo.data.patches import Window
@@ -39,16 +39,17 @@ def prepared(recipe: Recipe) -> tuple[Index, dict[str, View]]:
     restoration_loss(recipe.loss)
     made_worse = worse(recipe.restoration, clean=index.synthetic)
     masks = index.table["mask"] if "mask" in index.table else [""] * len(index.table)
-    views = {}
-    for model in recipe.models:
-        spec = spec_of(recipe, model)
+    specs, windows, views = {}, {}, {}
+    for model in recipe.models:  # before minutes of simulation
+        specs[model] = spec_of(recipe, model)
+        with precision(recipe):
+            made, _ = network(recipe, model, specs[model], recipe.weights)
+        windows[model] = window_of(made, specs[model])
+        check_sizes(model, windows[model])
+    for model, spec in specs.items():
         pairs = Pairs(spec, recipe.restoration.window, made_worse)
         keys = np.array(pairs.add(index.table["path"], index.table["target"], masks))
-        with precision(recipe):
-            made, _ = network(recipe, model, spec, recipe.weights)
-        window = window_of(made, spec)
-        check_sizes(model, window)
-        views[model] = View(spec, pairs, keys, window)
+        views[model] = View(spec, pairs, keys, windows[model])
     first = views[recipe.models[0]]
     index = assign_splits(index, first.pairs.digests(first.keys), recipe.data, recipe.seed, list(first.keys))
     notes = [*index.notes, *([made_worse.sentence] if made_worse else [])]
@@ -61,10 +62,11 @@ def network(recipe: Recipe, model: str, spec: Input, tag: str | None) -> tuple:
     overrides = weights.find(recipe.weights, model).overrides if recipe.weights else {}
     flat = tag is not None and len(weights.find(tag, model).input.shape) == 3
     deep = len(shape) == 4
+    decoded = registry.describe(model).kind == "classification"  # other networks have an end of their own
     made, loaded = create_reported(
         model, shape, classes=1, task="restoration", weights=tag, channels=recipe.channels, dropout=recipe.dropout,
         inflate=recipe.inflate if deep and flat else None, spacing_mm=spec.spacing_mm if deep else None,
-        residual=recipe.restoration.residual, **overrides,
+        residual=recipe.restoration.residual and decoded, **overrides,
     )  # fmt: skip
     check_phases(recipe, made)
     return made, loaded
