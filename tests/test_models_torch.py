@@ -40,6 +40,9 @@ PRINTED = [
     ("googlenet_caffe", "googlenet", {"norm": "caffe"}, "224x224", HEADS),
     ("unet", "unet", {}, "204x188", {}),
     ("segnet", "segnet", {}, "75x90", {}),
+    ("redcnn", "redcnn", {"classes": 3}, "55x61", {}),
+    ("dncnn", "dncnn", {"classes": 3}, "40x47", {}),
+    ("fbpconvnet", "fbpconvnet", {"classes": 3}, "48x64", {}),
 ]
 
 

@@ -57,6 +57,12 @@ class Named(nn.Module):
             setattr(self, f"{name}_conv", nn.ConvTranspose2d(x.shape[1], filters, 2, 2))
         return F.relu(getattr(self, f"{name}_conv")(x))
 
+    def back(self, x, filters, kernel, name, stride=1):
+        """Transposed convolution alone, under the whole name."""
+        if not hasattr(self, name):
+            setattr(self, name, nn.ConvTranspose2d(x.shape[1], filters, kernel, stride))
+        return getattr(self, name)(x)
+
     def pixels(self, x, classes, **options):
         """The last convolution, with the classes as the last axis."""
         if not hasattr(self, "head_logits"):
@@ -174,9 +180,65 @@ class SegNet(Named):
         return [self.pixels(x, 11, kernel_size=3, padding=1)]
 
 
+class REDCNN(Named):
+    """Chen 2017: valid convolutions of 5, sums before the rectifiers; without the last rectifier."""
+
+    def forward(self, x):
+        image, maps = x, []
+        for name in ("stem", "stage1", "stage2", "stage3", "stage4"):
+            x = self.conv(x, 96, 5, name)
+            maps.append(x)
+        x = F.relu(self.back(x, 96, 5, "decoder1_conv") + maps[3])
+        x = F.relu(self.back(x, 96, 5, "decoder2_conv"))
+        x = F.relu(self.back(x, 96, 5, "decoder3_conv") + maps[1])
+        x = F.relu(self.back(x, 96, 5, "decoder4_conv"))
+        return [(self.back(x, 3, 5, "head_logits") + image).permute(0, 2, 3, 1)]
+
+
+class DnCNN(Named):
+    """Zhang 2017, as its authors train it: no biases under the normalisation, whose epsilon is 1e-4."""
+
+    def __init__(self):
+        super().__init__()
+        for i in range(1, 16):
+            setattr(self, f"stage{i}_conv", nn.Conv2d(64, 64, 3, padding=1, bias=False))
+            setattr(self, f"stage{i}_norm", nn.BatchNorm2d(64, eps=1e-4))
+
+    def forward(self, x):
+        image = x.permute(0, 2, 3, 1)
+        x = self.conv(x, 64, 3, "stem", padding=1)
+        for i in range(1, 16):
+            x = F.relu(getattr(self, f"stage{i}_norm")(getattr(self, f"stage{i}_conv")(x)))
+        return [image - self.pixels(x, 3, kernel_size=3, padding=1)]
+
+
+class FBPConvNet(Named):
+    """Jin 2017: of every transposed convolution the last row and column are cut off."""
+
+    def forward(self, x):
+        image, maps = x.permute(0, 2, 3, 1), []
+        for i in range(5):
+            x = F.max_pool2d(x, 2) if i else x
+            for j in range(2 if i else 3):
+                x = self.norm_conv(x, 64 * 2**i, f"{f'stage{i}' if i else 'stem'}_block{j + 1}")
+            maps.append(x)
+        for i in range(1, 5):
+            name, across = f"decoder{i}", maps[4 - i]
+            x = self.back(x, across.shape[1], 3, f"{name}_up_conv", stride=2)[..., :-1, :-1]
+            if not hasattr(self, f"{name}_up_norm"):
+                setattr(self, f"{name}_up_norm", nn.BatchNorm2d(across.shape[1]))
+            x = torch.cat([across, F.relu(getattr(self, f"{name}_up_norm")(x))], 1)
+            for j in (1, 2):
+                x = self.norm_conv(x, across.shape[1], f"{name}_block{j}")
+        return [self.pixels(x, 3, kernel_size=1) + image]
+
+
 OWN = {
     "unet": UNet,
     "segnet": SegNet,
+    "redcnn": REDCNN,
+    "dncnn": DnCNN,
+    "fbpconvnet": FBPConvNet,
     "alexnet": lambda: AlexNet(krizhevsky),
     "caffenet": lambda: AlexNet(caffe, pool_first=True),
     "googlenet": lambda: GoogLeNet(krizhevsky),
