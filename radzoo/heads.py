@@ -75,7 +75,7 @@ def create_model(
             pooled features.
         decoder: channels of the decoder's stages, coarsest first.
         supervised: the segmenter has two auxiliary outputs, `[head, head_auxiliary1, head_auxiliary2]`.
-        residual: the restorer's output is added to the image that enters; the networks of papers know themselves.
+        residual: the restorer's output is added to the image as it enters; a paper's network does what its paper says.
         overrides: arguments of the builder; those that the weights' manifest sets must agree with it.
 
     Returns:

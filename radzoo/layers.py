@@ -217,7 +217,7 @@ def pixel_classifier(x, classes: int, activation: str | None, *, kernel: int = 1
 def restored(x, channels: int, activation: str | None, kernel: int, *, layer="Conv", padding="same", image=None):
     """Feature maps to an image: one convolution `head_logits`, then `head`, in float32 under every dtype policy.
 
-    Both convolution and sum are float32: bfloat16 has 256 steps between 1/2 and 1, which of 4096 HU are 8 HU each.
+    Both convolution and sum are float32: bfloat16 has 128 steps between 1/2 and 1, which of 4096 HU are 16 HU each.
 
     Args:
         layer: `"Conv"`, or `"Transpose"` for a transposed convolution.

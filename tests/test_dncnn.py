@@ -102,7 +102,7 @@ def test_torch_gives_the_same_image(real_weights, torch_python, tmp_path):
 
 
 def photographs() -> dict[str, np.ndarray]:
-    """Grey photographs that come with scikit-image, 256 pixels a side; the camera man is one of Set12, too."""
+    """Grey photographs that come with scikit-image, 256 pixels a side; none of them is in Set12."""
     from skimage import color, data, transform
 
     pictures = {"camera": data.camera(), "coins": data.coins(), "moon": data.moon(), "brick": data.brick()}
@@ -128,15 +128,15 @@ def radiographs(folder) -> dict[str, np.ndarray]:
 
 @pytest.mark.slow
 def test_published_gain_on_real_images(real_weights, real_data, printed):
-    """Set12 is not at hand (published there: 30.43 dB from 20.2): photographs of its kind, and radiographs."""
+    """Set12 is not at hand (published there: 30.43 dB from 20.17): photographs of its kind, and radiographs."""
     model = radzoo.load(NAME)[0]
-    lines, gains = [], {}
+    lines, found = [], {}
     for name, clean in {**photographs(), **radiographs(real_data)}.items():
         given = noisy(clean)
-        before, after = psnr(clean, given), psnr(clean, model.predict(given, verbose=0))
-        gains[name] = after
-        lines.append(f"{name:10} {before:6.2f} dB noisy, {after:6.2f} dB denoised")
+        before, found[name] = psnr(clean, given), psnr(clean, model.predict(given, verbose=0))
+        lines.append(f"{name:10} {before:6.2f} dB noisy, {found[name]:6.2f} dB denoised")
         assert before == pytest.approx(-20 * np.log10(SIGMA), abs=0.1)  # 20.17
+        assert found[name] > before + 9
     printed("DnCNN, sigma 25/255, data range 1", "\n".join(lines))
-    assert gains["camera"] > 29.5  # published for the camera man of Set12: 30.18
-    assert min(gains.values()) > 25 and min(v for k, v in gains.items() if "chest" in k) > 33
+    assert np.mean([found[name] for name in photographs()]) > 30.4
+    assert min(value for name, value in found.items() if "chest" in name) > 33

@@ -21,7 +21,7 @@ from radzoo.upsampling import up_conv
     year=2017,
     fidelity="paper",
     inputs={"fbpconvnet": (512, 512, 1), "fbpconvnet_small": (512, 512, 1), "fbpconvnet_tiny": (32, 32, 1)},
-    parameters={"fbpconvnet": 34_562_945, "fbpconvnet_small": 2_164_193, "fbpconvnet_tiny": 8_757},
+    parameters={"fbpconvnet": 34_562_945, "fbpconvnet_small": 2_164_193, "fbpconvnet_tiny": 8_537},
 )
 def fbpconvnet(image, *, width=64, levels=5, prefix=""):
     """The contracting path: normalised, rectified 3x3 convolutions, three at first, then two at every level.

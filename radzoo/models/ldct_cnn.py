@@ -18,7 +18,7 @@ from radzoo.registry import register
     year=2017,
     fidelity="paper",
     inputs={"ldct_cnn": (33, 33, 1)},
-    parameters={"ldct_cnn": 24_513, "ldct_cnn_tiny": 1_779},
+    parameters={"ldct_cnn": 24_513, "ldct_cnn_tiny": 1_785},
 )
 def ldct_cnn(image, *, widths=(64, 32), prefix=""):
     """A convolution of 9x9 and one of 3x3, rectified.

@@ -22,7 +22,7 @@ INITIAL = 0.01  # standard deviation of the first kernels, so that training begi
     year=2017,
     fidelity="paper",
     inputs={"redcnn": (55, 55, 1), "redcnn_tiny": (33, 33, 1)},
-    parameters={"redcnn": 1_848_865, "redcnn_tiny": 1_825},
+    parameters={"redcnn": 1_848_865, "redcnn_tiny": 1_821},
 )
 def redcnn(image, *, depth=5, width=96, kernel=5, prefix=""):
     """Rectified convolutions without padding, each of which costs two pixels on every side.

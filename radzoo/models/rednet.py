@@ -38,7 +38,7 @@ from radzoo.upsampling import up_conv
         "rednet10_128": 1_183_105,
         "rednet20_128": 2_658_945,
         "rednet30_128": 4_134_785,
-        "rednet_tiny": 669,
+        "rednet_tiny": 741,
     },
 )
 def rednet(image, *, depth, width=64, prefix=""):
