@@ -1,0 +1,290 @@
+"""A restoration from its index to its report, and on new images; on images so small that a test may train on them."""
+
+import json
+import os
+from dataclasses import replace
+
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from scipy import ndimage
+
+import radzoo
+from radzoo import Augment, Data, Mask, Phase, Recipe, Restoration
+from radzoo.data.pair_windows import PairWindows, turned
+from radzoo.data.pairs import Pairs
+from radzoo.data.patches import Window
+from radzoo.data.store import WHITE
+from radzoo.data.worse import Worse, padded
+from radzoo.errors import BadInput
+from radzoo.images import Input
+from radzoo.images.volumes import read as read_volume
+
+FLAT = Recipe(
+    models=("rednet_tiny",), weights=None, task="restoration", ways=("scratch",), size=16, batch=4, loss="mse",
+    data=Data(index="", image="noisy", target="clean", patient="patient", split=(0.5, 0.25, 0.25)),
+    restoration=Restoration(patches=4), scratch=Phase(epochs=3, learning_rate=0.01, patience=3), bootstrap=100,
+)  # fmt: skip
+VOLUME = replace(
+    FLAT, size=(1, 16, 16), window=(1024.0, 4096.0),
+    data=Data(index="", image="ct", mask="insert", patient="patient", split=(0.5, 0.25, 0.25)),
+    restoration=Restoration(simulate="low_dose", photons=1e4, dose=0.1, patches=2, turns=False),
+)  # fmt: skip
+
+
+def texture(rng, shape):
+    smooth = ndimage.gaussian_filter(rng.normal(size=shape), 3)
+    return 0.5 + 0.3 * smooth / np.abs(smooth).max()
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Sixteen patients: a smooth image, and the same with noise of a twentieth of the window."""
+    folder = tmp_path_factory.mktemp("images")
+    rng, rows = np.random.default_rng(0), []
+    for number in range(16):
+        clean = texture(rng, (30, 40))
+        for name, values in (("clean", clean), ("noisy", clean + rng.normal(0, 0.05, clean.shape))):
+            stored = np.rint(values.clip(0, 1) * 65535).astype("uint16")
+            Image.fromarray(stored).save(folder / f"{number}-{name}.png")
+        rows.append((f"{number}-noisy.png", f"{number}-clean.png", f"p{number}"))
+    pd.DataFrame(rows, columns=["noisy", "clean", "patient"]).to_csv(folder / "index.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory):
+    """Twelve patients: CT of water with an insert of 200 HU, in slices that are not square."""
+    folder = tmp_path_factory.mktemp("scans")
+    rng, rows = np.random.default_rng(0), []
+    y, x = np.mgrid[:44, :48]
+    for number in range(12):
+        values = np.full((2, 44, 48), -1000.0)
+        values[:, (y - 22) ** 2 + (x - 24) ** 2 < 20**2] = 0
+        insert = (y - rng.uniform(16, 28)) ** 2 + (x - rng.uniform(18, 30)) ** 2 < 6**2
+        values[:, insert] = 200
+        mask = np.broadcast_to(insert, values.shape).astype("uint8")
+        for name, array in (("ct", values.astype("int16")), ("insert", mask)):
+            file = nibabel.Nifti1Image(np.ascontiguousarray(array.T), np.diag([-4.0, -4.0, 5.0, 1.0]))
+            nibabel.save(file, folder / f"{number}-{name}.nii.gz")
+        rows.append((f"{number}-ct.nii.gz", f"{number}-insert.nii.gz", f"p{number}"))
+    pd.DataFrame(rows, columns=["ct", "insert", "patient"]).to_csv(folder / "index.csv", index=False)
+    return folder
+
+
+def at(recipe, folder, **changes):
+    return replace(recipe, data=replace(recipe.data, index=str(folder / "index.csv")), **changes)
+
+
+@pytest.fixture(scope="module")
+def flat_run(images, tmp_path_factory):
+    return radzoo.run(at(FLAT, images), out=str(tmp_path_factory.mktemp("flat") / "run"))
+
+
+@pytest.fixture(scope="module")
+def scan_run(scans, tmp_path_factory):
+    return radzoo.run(at(VOLUME, scans), out=str(tmp_path_factory.mktemp("scan") / "run"))
+
+
+def test_the_noisy_image_stands_in_the_table_as_it_is(images, flat_run):
+    split = pd.read_csv(flat_run.folder / "split.csv").set_index("row")["split"]
+    tested = split.index[split == "test"]
+    pairs = [[np.asarray(Image.open(images / f"{row}-{name}.png")) / 65535 for name in ("noisy", "clean")] for row in tested]
+    errors = [np.sqrt(((noisy - clean) ** 2).mean()) for noisy, clean in pairs]
+    rows = {row["name"]: row for row in flat_run.metrics["rows"]}
+    assert list(rows)[:4] == ["rednet_tiny scratch", "noisy", "nlm", "tv"]
+    told = rows["noisy"]["windows"][0]
+    assert (told["window"], told["low"], told["high"], told["data_range"]) == ("full", 0, 1, 1)
+    assert told["rmse"]["value"] == pytest.approx(np.mean(errors), rel=1e-4)
+    assert told["psnr"]["value"] == pytest.approx(np.mean(-20 * np.log10(errors)), rel=1e-4)
+    assert rows["nlm"]["windows"][0]["rmse"]["value"] < 0.8 * np.mean(errors)  # a baseline that is worth its name
+    assert flat_run.metrics["tested"] == {"cases": 4, "patients": 4, "claim": False}
+
+
+def test_the_chosen_way_has_the_least_error_on_validation(flat_run):
+    metrics = flat_run.metrics
+    assert metrics["rows"][metrics["best"]]["model"] == "rednet_tiny"  # baselines are never chosen
+    assert {each["one"] for each in metrics["differences"]} == {"rednet_tiny scratch"}
+    assert {each["other"] for each in metrics["differences"]} >= {"noisy", "nlm", "tv"}
+
+
+def test_predict_makes_of_a_tested_image_what_the_run_made(images, flat_run, tmp_path):
+    split = pd.read_csv(flat_run.folder / "split.csv").set_index("row")["split"]
+    row = split.index[split == "test"][0]
+    table = radzoo.predict(flat_run.folder, [images / f"{row}-noisy.png"], out=tmp_path / "new")
+    written = np.asarray(Image.open(tmp_path / "new" / table["written"][0])) / 65535
+    with np.load(flat_run.folder / "jobs" / "rednet_tiny_scratch" / "restored" / f"{row}.npz") as file:
+        assert np.abs(written - file["image"].clip(0, 1)).max() < 2e-5
+    with pytest.raises(BadInput, match="is already in new: give another folder"):
+        radzoo.predict(flat_run.folder, [images / f"{row}-noisy.png"], out=tmp_path / "new")
+    with pytest.raises(BadInput, match="kind 'dicom_seg' came"):
+        radzoo.predict(flat_run.folder, [images / f"{row}-noisy.png"], kind="dicom_seg")
+    with pytest.raises(BadInput, match="came for a run that makes images"):
+        radzoo.predict(flat_run.folder, [images / f"{row}-noisy.png"], together=True)
+
+
+def test_the_same_seed_gives_the_same_numbers_and_resume_goes_on(images, flat_run, tmp_path):
+    again = radzoo.run(at(FLAT, images), out=str(tmp_path / "run"))
+    assert again.metrics == flat_run.metrics
+    for name in ("jobs/rednet_tiny_scratch/done.json", "metrics.json", "report.html"):
+        (again.folder / name).unlink()
+    state = again.folder / "jobs" / "rednet_tiny_scratch"
+    for file in (state / "restored").iterdir():
+        file.unlink()
+    assert radzoo.resume(again.folder).metrics == flat_run.metrics
+    index = pd.read_csv(images / "index.csv")
+    os.rename(images / "0-clean.png", images / "kept.png")
+    try:
+        Image.fromarray(np.full((30, 40), 99, "uint16")).save(images / "0-clean.png")
+        with pytest.raises(BadInput, match="changed since the run"):
+            radzoo.resume(again.folder)
+    finally:
+        os.replace(images / "kept.png", images / "0-clean.png")
+    assert len(index) == 16
+
+
+def test_a_simulated_scan_is_said_and_measured_in_hu(scan_run):
+    metrics = scan_run.metrics
+    assert metrics["unit"] == "HU"
+    assert metrics["simulated"] == {
+        "simulate": "low_dose", "photons": 1e4, "dose": 0.1, "electronic": 3.2, "clean": False
+    }  # fmt: skip
+    assert any("1000 of 10000 photons per reading" in note and "assumption" in note for note in metrics["notes"])
+    rows = {row["name"]: row["windows"] for row in metrics["rows"]}
+    windows = [(each["window"], each["low"], each["high"]) for each in rows["noisy"]]
+    assert windows == [("soft tissue", -160, 240), ("lung", -1350, 150), ("full", -1024, 3071)]
+    inserts = pd.read_csv(scan_run.folder / "inserts.csv")
+    assert set(inserts["way"]) == set(rows) and inserts.loc[inserts["way"] == "noisy", "mean"].between(150, 250).all()
+    for name in ("tissues.csv", "noise.csv", "cases.csv"):
+        table = pd.read_csv(scan_run.folder / name)
+        assert set(table["way"]) == set(rows) and "patient" not in table
+
+
+def test_a_volume_comes_back_in_hu_where_it_was(scans, scan_run, tmp_path):
+    table = radzoo.predict(scan_run.folder, [scans / "0-ct.nii.gz"], out=tmp_path)
+    new, old = read_volume(str(tmp_path / table["written"][0])), read_volume(str(scans / "0-ct.nii.gz"))
+    assert np.allclose(new.affine, old.affine) and new.values.shape == old.values.shape
+    away = new.values - old.values
+    assert (table["mean"][0], table["sd"][0]) == pytest.approx((away.mean(), away.std()), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"restoration": Restoration(simulate="low_dose")}, "name one of both"),
+        ({"data": {"target": None}}, "name one of both"),
+        ({"data": {"target": "noisy"}}, "which is the image itself"),
+        ({"data": {"target": "lean"}}, "has no column 'lean'"),
+        ({"restoration": Restoration(patches=0)}, "restoration.patches 0 came"),
+        ({"restoration": Restoration(overlap=1.0)}, "an overlap of 1.0 came"),
+        ({"restoration": Restoration(dose=0.0)}, "restoration.dose 0.0 came"),
+        ({"restoration": Restoration(photons=-5.0)}, "a dose of -1.25 photons"),
+        ({"restoration": Restoration(keep=0)}, "every 0th of 1000 views"),
+        ({"augment": Augment(rotate=5)}, "whose noise it would blur"),
+        ({"mask": Mask(patches=2)}, "masks came for task 'restoration'"),
+        ({"ways": ("features",)}, "fixed features make no restoration"),
+        ({"loss": "dice"}, "loss 'dice' came, expected mse"),
+        ({"models": ("alexnet",), "restoration": Restoration(residual=False)}, ""),
+        ({"task": "segmentation"}, "targets came for task 'segmentation'"),
+        ({"restoration": Restoration(window=(0.0, 1.0), simulate="low_dose"), "data": {"target": None}}, "have their window"),
+    ],
+)  # fmt: skip
+def test_bad_recipes(images, changes, message):
+    changes = dict(changes)
+    if "data" in changes:
+        changes["data"] = {"index": str(images / "index.csv"), **changes["data"]}
+    if message:
+        with pytest.raises(BadInput, match=message):
+            radzoo.run(at(FLAT, images), **changes)
+
+
+def test_bad_pairs(images, scans, tmp_path):
+    spec = Input(shape=(16, 16, 1))
+    Image.fromarray(np.zeros((30, 41), "uint16")).save(tmp_path / "wide.png")
+    with pytest.raises(BadInput, match="the target has 30 x 41 pixels, the image 30 x 40"):
+        Pairs(spec, None, None).add([str(images / "0-noisy.png")], [str(tmp_path / "wide.png")], [""], progress=False)
+    with pytest.raises(BadInput, match="gone.png does not exist"):
+        Pairs(spec, None, None).add([str(images / "0-noisy.png")], [str(tmp_path / "gone.png")], [""], progress=False)
+    volume = nibabel.load(scans / "0-ct.nii.gz")
+    moved = volume.affine.copy()
+    moved[0, 3] += 3
+    nibabel.save(nibabel.Nifti1Image(np.asarray(volume.dataobj), moved), tmp_path / "moved.nii.gz")
+    deep = Input(shape=(1, 16, 16, 1), window=(1024.0, 4096.0))
+    with pytest.raises(BadInput, match="lies up to 3 mm beside the image"):
+        Pairs(deep, None, None).add([str(scans / "0-ct.nii.gz")], [str(tmp_path / "moved.nii.gz")], [""], progress=False)
+
+
+def test_only_ct_is_scanned(images, scans):
+    how = Restoration(simulate="low_dose")
+    volume = read_volume(str(scans / "0-ct.nii.gz"))
+    with pytest.raises(BadInput, match="the image is MR, scans are simulated of CT"):
+        Worse(how, clean=True)(replace(volume, modality="MR"), np.random.default_rng(0))
+    with pytest.raises(BadInput, match="an image without HU came"):
+        Worse(how, clean=True)(Input(shape=(16, 16, 1)).opened(images / "0-noisy.png")[0], np.random.default_rng(0))
+    with pytest.raises(BadInput, match="expected CT in HU with air"):
+        Worse(how, clean=True)(replace(volume, values=volume.values + 1000), np.random.default_rng(0))
+    with pytest.raises(BadInput, match="half circle|views"):
+        Worse(replace(how, simulate="sparse_view", views=8, keep=8), clean=True)(volume, np.random.default_rng(0))
+
+
+def test_slices_are_made_square_and_cut_back():
+    values = np.arange(2 * 3 * 5, dtype="float32").reshape(2, 3, 5)
+    square, box = padded(values)
+    assert square.shape == (2, 5, 5) and (square[box] == values).all() and (square[:, 0] == -1000).all()
+
+
+@pytest.mark.parametrize("turns", [False, True])
+@pytest.mark.parametrize(("patch", "out", "flat"), [((12, 12), (12, 12), False), ((1, 12, 12), (1, 8, 8), True)])
+def test_image_and_target_are_turned_together(images, scans, tmp_path, patch, out, flat, turns):
+    """The target is half of the image: so must be all windows."""
+    rng = np.random.default_rng(1)
+    values = rng.integers(0, 30000, (3, 30, 40) if flat else (30, 40), dtype="uint16") * 2
+    if flat:
+        affine = np.diag([-1.0, -1.0, 1.0, 1.0])
+        for name, array in (("image", values), ("target", values // 2)):
+            nibabel.save(nibabel.Nifti1Image(array.T.astype("float32"), affine), tmp_path / f"{name}.nii.gz")
+        spec, kind = Input(shape=(*patch, 1), window=(32768.0, 65536.0)), "nii.gz"
+    else:
+        for name, array in (("image", values), ("target", values // 2)):
+            Image.fromarray(array).save(tmp_path / f"{name}.png")
+        spec, kind = Input(shape=(*patch, 1)), "png"
+    pairs = Pairs(spec, None, None)
+    keys = pairs.add([str(tmp_path / f"image.{kind}")], [str(tmp_path / f"target.{kind}")], [""], progress=False)
+    windows = PairWindows(pairs, keys, Window(patch, out, flat), count=20, turns=turns)
+    seen = set()
+    for number in range(20):
+        image, target = windows.one(number, 0, 0)
+        inner = image[2:-2, 2:-2] if flat else image
+        assert np.abs(inner / 2 - target).max() < 2 / WHITE
+        seen.add(image.tobytes())
+    assert len(seen) == 20
+
+
+def test_eight_ways_to_lay_a_plane_down():
+    plane = np.arange(6).reshape(1, 2, 3, 1)
+    assert len({turned(plane, each).tobytes() + bytes(turned(plane, each).shape) for each in range(8)}) == 8
+
+
+def test_an_image_of_another_kind_than_its_target(scans, tmp_path):
+    """MR to CT: the target has a window of its own, and no baseline but the network."""
+    index = pd.read_csv(scans / "index.csv")
+    index["mr"] = [f"{number}-mr.nii.gz" for number in range(len(index))]
+    rng = np.random.default_rng(0)
+    for number in range(len(index)):
+        ct = nibabel.load(scans / f"{number}-ct.nii.gz")
+        mr = (np.asarray(ct.dataobj) > -500) * rng.uniform(200, 400) + rng.normal(0, 5, ct.shape)
+        nibabel.save(nibabel.Nifti1Image(mr.astype("float32"), ct.affine), tmp_path / f"{number}-mr.nii.gz")
+        nibabel.save(ct, tmp_path / f"{number}-ct.nii.gz")
+    index.to_csv(tmp_path / "index.csv", index=False)
+    data = Data(index=str(tmp_path / "index.csv"), image="mr", target="ct", patient="patient", split=(0.5, 0.25, 0.25))
+    options = Restoration(window=(1024.0, 4096.0), patches=2, turns=False)
+    recipe = replace(VOLUME, data=data, window="percentile", restoration=options, loss="l1 + gradient")
+    found = radzoo.run(recipe, models=("unet_same_tiny",), out=str(tmp_path / "run"))
+    assert [row["name"] for row in found.metrics["rows"]] == ["unet_same_tiny scratch"]
+    assert [each["window"] for each in found.metrics["rows"][0]["windows"]][-1] == "full"
+    table = radzoo.predict(found.folder, [tmp_path / "0-mr.nii.gz"], out=tmp_path / "new")
+    values = read_volume(str(tmp_path / "new" / table["written"][0])).values
+    assert values.min() >= -1024.5 and values.max() <= 3072 and values.min() < -200  # HU, and no relative intensities
+    assert json.loads((found.folder / "manifest.json").read_text())["task"] == "restoration"
