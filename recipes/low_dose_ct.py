@@ -10,7 +10,8 @@ Expect   no number yet: nobody has run it to its end
 
 Run      radzoo run low_dose_ct
          radzoo run low_dose_ct --data.index INDEX.csv --data.patient patient_id --data.mask
-         radzoo run low_dose_ct --data.index PAIRS.csv --data.image input --data.target target --restoration.simulate none
+         radzoo run low_dose_ct --data.index PAIRS.csv --data.image input --data.target target
+         --restoration.simulate none
 """
 
 from radzoo import Data, Phase, Recipe, Restoration
@@ -22,9 +23,7 @@ RECIPE = Recipe(
     size=(1, 64, 64),
     window=(1024.0, 4096.0),
     task="restoration",
-    data=Data(
-        index="phantom:low_dose_ct", image="image", mask="mask", patient="patient_id", split=(0.45, 0.1, 0.45)
-    ),
+    data=Data(index="phantom:low_dose_ct", image="image", mask="mask", patient="patient_id", split=(0.45, 0.1, 0.45)),
     restoration=Restoration(simulate="low_dose", photons=1e5, dose=0.25, patches=32),
     loss="mse",
     scratch=Phase(epochs=12, learning_rate=2e-4, schedule="cosine", warmup=1, patience=12),

@@ -91,7 +91,8 @@ def scan_run(scans, tmp_path_factory):
 def test_the_noisy_image_stands_in_the_table_as_it_is(images, flat_run):
     split = pd.read_csv(flat_run.folder / "split.csv").set_index("row")["split"]
     tested = split.index[split == "test"]
-    pairs = [[np.asarray(Image.open(images / f"{row}-{name}.png")) / 65535 for name in ("noisy", "clean")] for row in tested]
+    pairs = [[np.asarray(Image.open(images / f"{row}-{name}.png")) / 65535 for name in ("noisy", "clean")]
+             for row in tested]  # fmt: skip
     errors = [np.sqrt(((noisy - clean) ** 2).mean()) for noisy, clean in pairs]
     rows = {row["name"]: row for row in flat_run.metrics["rows"]}
     assert list(rows)[:4] == ["rednet_tiny scratch", "noisy", "nlm", "tv"]
@@ -128,7 +129,7 @@ def test_predict_makes_of_a_tested_image_what_the_run_made(images, flat_run, tmp
 def test_the_same_seed_gives_the_same_numbers_and_resume_goes_on(images, flat_run, tmp_path):
     again = radzoo.run(at(FLAT, images), out=str(tmp_path / "run"))
     assert again.metrics == flat_run.metrics
-    for name in ("jobs/rednet_tiny_scratch/done.json", "metrics.json", "report.html"):
+    for name in ("jobs/rednet_tiny_scratch/done.json", "metrics.json"):
         (again.folder / name).unlink()
     state = again.folder / "jobs" / "rednet_tiny_scratch"
     for file in (state / "restored").iterdir():
@@ -137,7 +138,7 @@ def test_the_same_seed_gives_the_same_numbers_and_resume_goes_on(images, flat_ru
     index = pd.read_csv(images / "index.csv")
     os.rename(images / "0-clean.png", images / "kept.png")
     try:
-        Image.fromarray(np.full((30, 40), 99, "uint16")).save(images / "0-clean.png")
+        Image.fromarray(np.arange(1200, dtype="uint16").reshape(30, 40)).save(images / "0-clean.png")
         with pytest.raises(BadInput, match="changed since the run"):
             radzoo.resume(again.folder)
     finally:
@@ -157,9 +158,10 @@ def test_a_simulated_scan_is_said_and_measured_in_hu(scan_run):
     assert windows == [("soft tissue", -160, 240), ("lung", -1350, 150), ("full", -1024, 3071)]
     inserts = pd.read_csv(scan_run.folder / "inserts.csv")
     assert set(inserts["way"]) == set(rows) and inserts.loc[inserts["way"] == "noisy", "mean"].between(150, 250).all()
-    for name in ("tissues.csv", "noise.csv", "cases.csv"):
+    for name in ("tissues.csv", "cases.csv"):
         table = pd.read_csv(scan_run.folder / name)
         assert set(table["way"]) == set(rows) and "patient" not in table
+    assert not (scan_run.folder / "noise.csv").exists()  # no region of 32 pixels fits into so small a body
 
 
 def test_a_volume_comes_back_in_hu_where_it_was(scans, scan_run, tmp_path):
@@ -186,34 +188,36 @@ def test_a_volume_comes_back_in_hu_where_it_was(scans, scan_run, tmp_path):
         ({"mask": Mask(patches=2)}, "masks came for task 'restoration'"),
         ({"ways": ("features",)}, "fixed features make no restoration"),
         ({"loss": "dice"}, "loss 'dice' came, expected mse"),
-        ({"models": ("alexnet",), "restoration": Restoration(residual=False)}, ""),
         ({"task": "segmentation"}, "targets came for task 'segmentation'"),
-        ({"restoration": Restoration(window=(0.0, 1.0), simulate="low_dose"), "data": {"target": None}}, "have their window"),
+        (
+            {"restoration": Restoration(window=(0.0, 1.0), simulate="low_dose"), "data": {"target": None}},
+            "have their window",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_recipes(images, changes, message):
     changes = dict(changes)
     if "data" in changes:
         changes["data"] = {"index": str(images / "index.csv"), **changes["data"]}
-    if message:
-        with pytest.raises(BadInput, match=message):
-            radzoo.run(at(FLAT, images), **changes)
+    with pytest.raises(BadInput, match=message):
+        radzoo.run(at(FLAT, images), **changes)
 
 
 def test_bad_pairs(images, scans, tmp_path):
     spec = Input(shape=(16, 16, 1))
-    Image.fromarray(np.zeros((30, 41), "uint16")).save(tmp_path / "wide.png")
+    Image.fromarray(np.arange(1230, dtype="uint16").reshape(30, 41)).save(tmp_path / "wide.png")
     with pytest.raises(BadInput, match="the target has 30 x 41 pixels, the image 30 x 40"):
         Pairs(spec, None, None).add([str(images / "0-noisy.png")], [str(tmp_path / "wide.png")], [""], progress=False)
-    with pytest.raises(BadInput, match="gone.png does not exist"):
-        Pairs(spec, None, None).add([str(images / "0-noisy.png")], [str(tmp_path / "gone.png")], [""], progress=False)
+    with pytest.raises(BadInput, match="gone does not exist"):
+        Pairs(spec, None, None).add([str(images / "0-noisy.png")], [str(tmp_path / "gone")], [""], progress=False)
     volume = nibabel.load(scans / "0-ct.nii.gz")
     moved = volume.affine.copy()
     moved[0, 3] += 3
     nibabel.save(nibabel.Nifti1Image(np.asarray(volume.dataobj), moved), tmp_path / "moved.nii.gz")
     deep = Input(shape=(1, 16, 16, 1), window=(1024.0, 4096.0))
     with pytest.raises(BadInput, match="lies up to 3 mm beside the image"):
-        Pairs(deep, None, None).add([str(scans / "0-ct.nii.gz")], [str(tmp_path / "moved.nii.gz")], [""], progress=False)
+        paths = str(scans / "0-ct.nii.gz"), str(tmp_path / "moved.nii.gz")
+        Pairs(deep, None, None).add(*([path] for path in paths), [""], progress=False)
 
 
 def test_only_ct_is_scanned(images, scans):
@@ -223,16 +227,16 @@ def test_only_ct_is_scanned(images, scans):
         Worse(how, clean=True)(replace(volume, modality="MR"), np.random.default_rng(0))
     with pytest.raises(BadInput, match="an image without HU came"):
         Worse(how, clean=True)(Input(shape=(16, 16, 1)).opened(images / "0-noisy.png")[0], np.random.default_rng(0))
-    with pytest.raises(BadInput, match="expected CT in HU with air"):
+    with pytest.raises(BadInput, match="expected whole slices of CT in HU"):
         Worse(how, clean=True)(replace(volume, values=volume.values + 1000), np.random.default_rng(0))
-    with pytest.raises(BadInput, match="half circle|views"):
+    with pytest.raises(BadInput, match="half circle"):
         Worse(replace(how, simulate="sparse_view", views=8, keep=8), clean=True)(volume, np.random.default_rng(0))
 
 
 def test_slices_are_made_square_and_cut_back():
     values = np.arange(2 * 3 * 5, dtype="float32").reshape(2, 3, 5)
     square, box = padded(values)
-    assert square.shape == (2, 5, 5) and (square[box] == values).all() and (square[:, 0] == -1000).all()
+    assert square.shape == (2, 5, 5) and (square[box] == values).all() and (square[:, 0] == 0).all()
 
 
 @pytest.mark.parametrize("turns", [False, True])
@@ -259,7 +263,7 @@ def test_image_and_target_are_turned_together(images, scans, tmp_path, patch, ou
         inner = image[2:-2, 2:-2] if flat else image
         assert np.abs(inner / 2 - target).max() < 2 / WHITE
         seen.add(image.tobytes())
-    assert len(seen) == 20
+    assert len(seen) > 15  # of 20 drawn places, few are drawn twice
 
 
 def test_eight_ways_to_lay_a_plane_down():

@@ -11,8 +11,6 @@ from radzoo.images.volumes import Volume
 from radzoo.physics import low_dose, sparse_view
 from radzoo.recipe import Restoration
 
-AIR = -1000.0  # HU, of what is put around slices that are not square
-
 
 @dataclass(frozen=True)
 class Worse:
@@ -78,9 +76,9 @@ def worse(how: Restoration, *, clean: bool) -> Worse | None:
 
 
 def padded(values: np.ndarray) -> tuple[np.ndarray, tuple[slice, ...]]:
-    """Slices `(z, y, x)` with air around them until they are square, and where they lie in it."""
+    """Slices `(z, y, x)` with their least value, air, around them until they are square; and where they lie in it."""
     side = max(values.shape[1:])
     before = [(side - each) // 2 for each in values.shape[1:]]
     around = [(0, 0), *((a, side - each - a) for a, each in zip(before, values.shape[1:], strict=True))]
     box = (slice(None), *(slice(a, a + each) for a, each in zip(before, values.shape[1:], strict=True)))
-    return np.pad(values, around, constant_values=AIR), box
+    return np.pad(values, around, constant_values=values.min()), box
