@@ -19,7 +19,7 @@ from radzoo.images.paths import separated
 from radzoo.recipe import Data, read_recipe, recipe_names
 
 NAMES = recipe_names()
-ANSWERS = [name for name in NAMES if read_recipe(name)[0].task != "segmentation"]  # masks: test_recipes_masks
+ANSWERS = [name for name in NAMES if read_recipe(name)[0].task not in ("segmentation", "restoration")]  # test_recipes_*
 TINY = {  # networks with the same parts and the same end
     "mobilenet_v2_035": "mobilenet_v2_tiny", "resnet50": "resnet_bottleneck_tiny", "resnet18": "resnet_tiny",
     "resnet34": "resnet_tiny", "caffenet": "alexnet_tiny", "densenet121": "densenet_tiny",
@@ -74,6 +74,7 @@ def test_what_a_recipe_says_of_itself(name):
     known = {field.name for field in dataclasses.fields(radzoo.Recipe)}
     known |= {f"data.{field.name}" for field in dataclasses.fields(Data)}
     known |= {f"mask.{field.name}" for field in dataclasses.fields(radzoo.Mask)}
+    known |= {f"restoration.{field.name}" for field in dataclasses.fields(radzoo.Restoration)}
     asked = {word.removeprefix("--").strip(".,;)") for word in text.split() if word.startswith("--")}
     assert asked <= known, asked - known
 
