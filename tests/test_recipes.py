@@ -75,6 +75,7 @@ def test_what_a_recipe_says_of_itself(name):
     known |= {f"data.{field.name}" for field in dataclasses.fields(Data)}
     known |= {f"mask.{field.name}" for field in dataclasses.fields(radzoo.Mask)}
     known |= {f"restoration.{field.name}" for field in dataclasses.fields(radzoo.Restoration)}
+    known |= {f"restoration.{field.name}" for field in dataclasses.fields(radzoo.Restoration)}
     asked = {word.removeprefix("--").strip(".,;)") for word in text.split() if word.startswith("--")}
     assert asked <= known, asked - known
 

@@ -15,7 +15,7 @@ from radzoo.recipe import read_recipe, recipe_names
 
 NAMES = [name for name in recipe_names() if read_recipe(name)[0].task == "restoration"]
 TINY = {"redcnn": "redcnn_tiny", "conv_autoencoder": "conv_autoencoder_tiny", "fbpconvnet_small": "fbpconvnet_tiny",
-        "unet3d_small": "unet3d_tiny"}  # fmt: skip
+        "unet3d_small": "unet3d_small"}  # fmt: skip
 
 
 def test_the_recipes_of_the_papers_are_there():
