@@ -62,6 +62,7 @@ def test_the_keras_copy_by_hand(real_weights):
     assert psnr(scene(), found) > psnr(scene(), given) + 10  # 20.2 dB to more than 30
 
 
+@pytest.mark.slow
 def test_both_files_hold_the_same_tensors(real_weights):
     manifest, (model, report) = find(NAME), create_reported(
         "dncnn", (16, 16, 1), classes=1, task="restoration", weights="sigma25"
@@ -74,6 +75,7 @@ def test_both_files_hold_the_same_tensors(real_weights):
     assert manifest.parameters == 555_137 == sum(array.size for array in torch_file.values())
 
 
+@pytest.mark.slow
 def test_load_is_checked_by_the_probe(real_weights):
     model, manifest = radzoo.load(NAME)
     assert model.input_shape == (None, 256, 256, 1) and manifest.task == "restoration"

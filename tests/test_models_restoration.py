@@ -54,7 +54,7 @@ def test_printed_networks(name, shape, options, parameters):
 
 
 @pytest.mark.parametrize("name", TINY)
-@pytest.mark.parametrize("shape", [(33, 47, 1), (13, 18, 21, 1)])
+@pytest.mark.parametrize("shape", [(33, 47, 1), pytest.param((13, 18, 21, 1), marks=pytest.mark.slow)])
 def test_every_size_comes_back(name, shape):
     """In 2-D and 3-D, odd and even; `head` is linear and float32, and answers place by place."""
     model = fill(restoring(name, shape))
