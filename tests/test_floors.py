@@ -15,7 +15,7 @@ FLOORS = [
     {"models", "operations", "channels", "inflation", "streams", "recipe", "decoders"},
     {"weights", "data"},
     {"heads", "norms", "views", "segmenting"},
-    {"features", "baselines", "explain", "bench"},
+    {"features", "baselines", "explain", "bench", "restoring"},
     {"finished"},
     {"train", "inference", "drawing", "report"},
     {"commands"},

@@ -67,13 +67,24 @@ def in_units(dataset, stored: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
 def _padding(dataset, stored: np.ndarray) -> np.ndarray | None:
     """Where the scanner saw nothing: the stored values from PixelPaddingValue to PixelPaddingRangeLimit."""
     kind = {"f4": "Float", "f8": "DoubleFloat"}.get(stored.dtype.str[1:], "")
+    ends = padding_ends(dataset, stored.dtype.kind == "i", kind)
+    return None if ends is None else (stored >= ends[0]) & (stored <= ends[1])
+
+
+def padding_ends(dataset, signed: bool, kind: str = "") -> tuple[float, float] | None:
+    """The least and the greatest stored value that is padding; None where the header names none.
+
+    Args:
+        signed: whether the pixels are.
+        kind: of floating-point pixels, as their keyword begins.
+    """
     first = number(dataset, f"{kind}PixelPaddingValue", None)
     if first is None:
         return None
     last = number(dataset, f"{kind}PixelPaddingRangeLimit", first)
     if not kind:
-        first, last = (_as_stored(dataset, end, stored.dtype.kind == "i") for end in (first, last))
-    return (stored >= min(first, last)) & (stored <= max(first, last))
+        first, last = (_as_stored(dataset, end, signed) for end in (first, last))
+    return min(first, last), max(first, last)
 
 
 def _as_stored(dataset, value: float, signed: bool) -> int:

@@ -1,4 +1,4 @@
-"""Segmentations as files that other programs open: NIfTI, DICOM SEG, PNG.
+"""Segmentations as files that other programs open: NIfTI, DICOM SEG, PNG. Restored images are written by `restored`.
 
 A DICOM SEG holds what its series says of the patient and of the study, since a PACS files it by that. The other kinds
 hold nothing of a header but where the voxels lie.
@@ -19,7 +19,7 @@ from radzoo.errors import BadInput
 from radzoo.images import paths
 from radzoo.images.written.amounts import amounts
 
-__all__ = ["KINDS", "amounts", "targets", "write"]
+__all__ = ["KINDS", "amounts", "stem", "targets", "write"]
 
 KINDS = {  # the ends of the files of each kind
     "nifti": ("_seg.nii.gz", "_seg.txt"),
@@ -77,13 +77,17 @@ def targets(source: str | os.PathLike, folder, kind: str) -> list[Path]:
     """
     if kind not in KINDS:
         raise BadInput(f"the kind {kind!r} came, expected {', '.join(KINDS)}")
+    return [Path(folder) / (stem(source) + end) for end in KINDS[kind]]
+
+
+def stem(source: str | os.PathLike) -> str:
+    """The name of a source without its format, as a part of new file names."""
     source = paths.separated(source)[0]
     file = paths.file_of(source)
     name = os.path.basename(os.path.abspath(file))
     if not os.path.isdir(file):
         name = READ.sub("", name)
-    stem = re.sub(r"[^\w.-]+", "_", name + source[len(file) :]).strip("_") or "image"
-    return [Path(folder) / (stem + end) for end in KINDS[kind]]
+    return re.sub(r"[^\w.-]+", "_", name + source[len(file) :]).strip("_") or "image"
 
 
 def _writer(kind: str):

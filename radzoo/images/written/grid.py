@@ -85,14 +85,15 @@ def format_of(source: str) -> str:
 
 
 def laid_back(labels: np.ndarray, grid: Volume) -> np.ndarray:
-    """Labels of the turned volume in the order of its file, `(z, y, x)`.
+    """Labels, or other values, of the turned volume in the order of its file, `(z, y, x)`.
 
     Raises:
-        BadInput: labels of another shape.
+        BadInput: another shape.
     """
     shape = turned(grid).values.shape
     if labels.shape != shape:
-        raise BadInput(f"labels {labels.shape} came for a volume of {shape} voxels: give those of this volume")
+        what = "labels" if labels.dtype.kind in "iub" else "values"
+        raise BadInput(f"{what} {labels.shape} came for a volume of {shape} voxels: give those of this volume")
     return unturned(labels, grid)
 
 

@@ -1,4 +1,4 @@
-"""Labels as NIfTI, on the voxels of their source: the same order of axes, the same place in the patient.
+"""Labels, or other numbers, as NIfTI, on the voxels of their source: the same order of axes, the same place.
 
 The geometry of a NIfTI source is taken over bit by bit, qform and sform with their codes, but none of its texts.
 Sources of other formats get the affine of their own voxels, as RAS.
@@ -34,15 +34,20 @@ def save(labels: np.ndarray, source: str, classes: tuple[str, ...], drafts: list
     Raises:
         BadInput: no volume, or labels of another shape.
     """
+    save_values(labels, source, drafts[0])
+    drafts[1].write_text(_list(classes), encoding="utf-8")
+
+
+def save_values(values: np.ndarray, source: str, draft: Path) -> None:
+    """Writes `.nii.gz` alone, of numbers of any type; else as `save`."""
     stored = grid.stored(source)
-    values = grid.laid_back(labels, stored).transpose(2, 1, 0)
+    values = grid.laid_back(values, stored).transpose(2, 1, 0)
     theirs = nibabel.load(paths.file_of(source)).header if grid.format_of(source) == "nifti" else None
     if isinstance(theirs, nibabel.Nifti1Header):
         image = _like(values, theirs)
     else:
         image = _placed(values, TO_LPS @ stored.affine @ REVERSED)
-    drafts[0].write_bytes(gzip.compress(image.to_bytes(), 6, mtime=0))
-    drafts[1].write_text(_list(classes), encoding="utf-8")
+    draft.write_bytes(gzip.compress(image.to_bytes(), 6, mtime=0))
 
 
 def _like(values: np.ndarray, theirs) -> nibabel.Nifti1Image:
