@@ -23,6 +23,7 @@ OF_OTHER_PIXELS = (
     "HistogramSequence", "IconImageSequence", "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
     "DigitalSignaturesSequence", "MACParametersSequence",
 )  # fmt: skip
+FRAME_TYPES = ("CTImageFrameTypeSequence", "MRImageFrameTypeSequence")
 OVERLAYS = range(0x6000, 0x6020, 2)
 
 
@@ -45,21 +46,17 @@ class Deed(NamedTuple):
 
 def describe(data: pydicom.Dataset, deed: Deed) -> None:
     """Turns the header of a source into that of its derived object; call it within `header.quiet`."""
-    source = _reference(data)
-    from_series = pydicom.Dataset()
+    source, from_series = _reference(data), pydicom.Dataset()
     from_series.StudyInstanceUID, from_series.SeriesInstanceUID = data.StudyInstanceUID, data.SeriesInstanceUID
     from_series.PurposeOfReferenceCodeSequence = _coded(codes.DCM.SourceSeriesForImageProcessingOperation)
     _leave_out(data)
-    enhanced = "PerFrameFunctionalGroupsSequence" in data
-    if enhanced:
+    if "PerFrameFunctionalGroupsSequence" in data:
         _describe_frames(data, deed, source)
-    kind = list(data.get("ImageType") or ())[2:3] or (["AXIAL"] if data.Modality == "CT" else ["OTHER"])
-    data.ImageType = ["DERIVED", "PRIMARY", *kind, "FILTERED"] if enhanced else ["DERIVED", "SECONDARY", *kind]
+    else:
+        kind = list(data.get("ImageType") or ())[2:3] or (["AXIAL"] if data.Modality == "CT" else ["OTHER"])
+        data.ImageType = ["DERIVED", "SECONDARY", *kind]
+        _derived(data, deed, source)
     data.RelatedSeriesSequence = [from_series]
-    data.SourceImageSequence = [source]
-    before = text(data, "DerivationDescription")
-    data.DerivationDescription = "; ".join(filter(None, (before, deed.description)))[-1024:]
-    data.DerivationCodeSequence = [*data.get("DerivationCodeSequence", ()), *_coded(codes.DCM.Smoothing)]
     data.ContributingEquipmentSequence = [*data.get("ContributingEquipmentSequence", ()), _equipment(deed)]
     data.ContentQualification = "RESEARCH"
     _name(data, deed)
@@ -78,27 +75,33 @@ def _name(data: pydicom.Dataset, deed: Deed) -> None:
 
 
 def _describe_frames(data: pydicom.Dataset, deed: Deed, source: pydicom.Dataset) -> None:
-    """The same for each frame of an enhanced object, in its functional groups."""
+    """The same for each frame of an enhanced object, in its functional groups (PS3.3 C.7.6.16.2.6, C.8.16.1)."""
     evidence, series = pydicom.Dataset(), pydicom.Dataset()
     series.SeriesInstanceUID, series.ReferencedSOPSequence = data.SeriesInstanceUID, [_reference(data, False)]
     evidence.StudyInstanceUID, evidence.ReferencedSeriesSequence = data.StudyInstanceUID, [series]
     data.SourceImageEvidenceSequence = [evidence]
-    groups = list(data.PerFrameFunctionalGroupsSequence)
-    for shared in data.get("SharedFunctionalGroupsSequence", ()):
-        if "DerivationImageSequence" in shared:
-            del shared.DerivationImageSequence
-        groups.append(shared)
-    for group in groups:
-        for keyword in ("CTImageFrameTypeSequence", "MRImageFrameTypeSequence"):
-            for each in group.get(keyword, ()):
-                each.FrameType = ["DERIVED", "PRIMARY", *list(each.get("FrameType") or ())[2:3], "FILTERED"]
-    for place, group in enumerate(data.PerFrameFunctionalGroupsSequence, 1):
+    frames, shared = data.PerFrameFunctionalGroupsSequence, list(data.get("SharedFunctionalGroupsSequence", ()))
+    types = [each for group in (*frames, *shared) for name in FRAME_TYPES for each in group.get(name, ())]
+    for holder, word in ((data, "ImageType"), *((each, "FrameType") for each in types)):
+        kind = list(holder.get(word) or ())[2:3] or ["VOLUME"]
+        setattr(holder, word, ["DERIVED", "PRIMARY", *kind, "FILTERED"])
+    for each in shared:  # a group is either shared or each frame's own
+        if "DerivationImageSequence" in each:
+            del each.DerivationImageSequence
+    for place, group in enumerate(frames, 1):
         made, frame = pydicom.Dataset(), pydicom.Dataset()
         frame.update(source)
         frame.ReferencedFrameNumber = place
-        made.DerivationDescription, made.DerivationCodeSequence = deed.description, _coded(codes.DCM.Smoothing)
-        made.SourceImageSequence = [frame]
+        _derived(made, deed, frame)
         group.DerivationImageSequence = [made]
+
+
+def _derived(holder: pydicom.Dataset, deed: Deed, source: pydicom.Dataset) -> None:
+    """What was done, behind what had been done before, and to which image."""
+    before = text(holder, "DerivationDescription")
+    holder.DerivationDescription = "; ".join(filter(None, (before, deed.description)))[-1024:]
+    holder.DerivationCodeSequence = [*holder.get("DerivationCodeSequence", ()), *_coded(codes.DCM.Smoothing)]
+    holder.SourceImageSequence = [source]
 
 
 def _reference(data: pydicom.Dataset, purpose: bool = True) -> pydicom.Dataset:
