@@ -112,7 +112,9 @@ class Restorer:
         return said[0] if isinstance(said, list) else said
 
 
-def restored(restorer: Restorer, images: list[Pixels | Volume], window: tuple[float, float] | None = None):
+def restored(
+    restorer: Restorer, images: list[Pixels | Volume], window: tuple[float, float] | None = None
+) -> np.ndarray:
     """The first of opened images (`Input.opened`) restored on its own pixels: float32, in its own units.
 
     A network sees an image cut at the ends of its window, and what it gives is cut there, too. What the window cut off
