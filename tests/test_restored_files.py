@@ -312,10 +312,11 @@ def test_copies_are_derived_once_and_gaps_are_refused(tmp_path):
 
 
 def test_a_big_endian_source_is_refused(tmp_path):
-    planes = slices.even(StudyInstanceUID=STUDY)
-    for data in planes:
+    folder = tmp_path / "scan"
+    folder.mkdir()
+    for number, data in enumerate(slices.even(StudyInstanceUID=STUDY)):
         data.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
-    folder = Path(slices.write(tmp_path / "scan", planes)[0]).parent
+        pydicom.dcmwrite(folder / str(number), data, implicit_vr=False, little_endian=False, force_encoding=True)
     assert volumes.read(folder).size == (6, 5, 7)
     with pytest.raises(BadInput, match="scan: is big-endian, which DICOM has retired"):
         restored.check(folder, tmp_path, "dicom")
