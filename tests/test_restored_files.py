@@ -9,7 +9,7 @@ import pydicom
 import pytest
 import slices
 from PIL import Image
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 from radzoo.errors import BadInput
 from radzoo.images import volumes
@@ -255,6 +255,9 @@ def test_series_that_nothing_is_derived_from(tmp_path, changes, message):
         restored.write(np.zeros((6, 5, 7), "float32"), folder, tmp_path / "out", "dicom")
     assert NAME not in str(error.value) and str(tmp_path) not in str(error.value)
     assert not list((tmp_path / "out").iterdir())
+    with pytest.raises(BadInput) as before:
+        restored.check(folder, tmp_path / "out", "dicom")
+    assert str(before.value) == str(error.value)
 
 
 def test_values_and_planes_that_do_not_fit(tmp_path):
@@ -293,6 +296,30 @@ def test_nothing_is_overwritten_and_nothing_is_left_half(tmp_path, monkeypatch):
     restored.write(values, folder, tmp_path / "out", "dicom")
     with pytest.raises(BadInput, match=r"scan_restored is already in .*: give another folder"):
         restored.write(values, folder, tmp_path / "out", "dicom")
+
+
+def test_copies_are_derived_once_and_gaps_are_refused(tmp_path):
+    folder = series(tmp_path / "scan")
+    files = sorted(folder.iterdir())
+    shutil.copy(files[0], folder / "copy.dcm")
+    restored.check(folder, tmp_path, "dicom")
+    assert len(headers(restored.write(values_of(folder), folder, tmp_path, "dicom"))) == 6
+    middle = sorted(files, key=lambda file: pydicom.dcmread(file).ImagePositionPatient[2])[2]
+    middle.unlink()
+    (folder / "copy.dcm").unlink(missing_ok=True)
+    with pytest.raises(BadInput, match="scan: planes are missing: 1 after plane 2 of 5"):
+        restored.check(folder, tmp_path / "out", "dicom")
+
+
+def test_a_big_endian_source_is_refused(tmp_path):
+    folder = tmp_path / "scan"
+    folder.mkdir()
+    for number, data in enumerate(slices.even(StudyInstanceUID=STUDY)):
+        data.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+        pydicom.dcmwrite(folder / str(number), data, implicit_vr=False, little_endian=False, force_encoding=True)
+    assert volumes.read(folder).size == (6, 5, 7)
+    with pytest.raises(BadInput, match="scan: is big-endian, which DICOM has retired"):
+        restored.check(folder, tmp_path, "dicom")
 
 
 def test_a_lookup_table_gives_way_to_a_rescale(tmp_path):

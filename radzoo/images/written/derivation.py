@@ -28,7 +28,12 @@ OVERLAYS = range(0x6000, 0x6020, 2)
 
 
 class Deed(NamedTuple):
-    """Attributes: the name of the run whose model restored; the identifier of the new series."""
+    """What was done to a series.
+
+    Attributes:
+        run: the name of the run whose model did it.
+        series: the identifier of the new series.
+    """
 
     run: str
     series: str

@@ -27,6 +27,24 @@ NEEDED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUI
 KINDS = ("CT", "MR")  # of images whose values radzoo reads as they are stored, but for a rescale
 
 
+def opened(source: str) -> grid.Series:
+    """The headers of a source that a series can be derived from.
+
+    Raises:
+        BadInput: a source that is no DICOM, planes that make no even grid, headers that lack what a derived series
+            refers to.
+    """
+    if grid.format_of(source) != "dicom":
+        raise BadInput("is no DICOM, which a derived series is made of: write it as nifti or png")
+    series = grid.dicom(source)
+    if series.stack.trouble():
+        raise BadInput(f"{series.stack.trouble()}: the values lie on an even grid, not on these planes; use nifti")
+    with header.quiet():
+        for each in series.headers.values():
+            _check(each)
+    return series
+
+
 def save(values: np.ndarray, source: str, folder: Path, run: str = "") -> None:
     """Writes one file for each of the source's, in the order of their planes.
 
@@ -35,16 +53,11 @@ def save(values: np.ndarray, source: str, folder: Path, run: str = "") -> None:
         folder: there, and empty.
         run: the name of the run whose model restored.
     Raises:
-        BadInput: a source that is no DICOM, planes that make no even grid, values of another shape or NaN, headers
-            that lack what a derived series refers to, or that cannot be written.
+        BadInput: as `opened`; values of another shape, or NaN; headers that cannot be written.
     """
     from tqdm import tqdm
 
-    if grid.format_of(source) != "dicom":
-        raise BadInput("is no DICOM, which a derived series is made of: write it as nifti or png")
-    series = grid.dicom(source)
-    if series.stack.trouble():
-        raise BadInput(f"{series.stack.trouble()}: the values lie on an even grid, not on these planes; use nifti")
+    series = opened(source)
     planes = grid.laid_back(values, series.grid)
     if not np.isfinite(planes).all():
         raise BadInput("the restored values hold NaN or infinite ones: look at the image and the weights")
@@ -52,8 +65,6 @@ def save(values: np.ndarray, source: str, folder: Path, run: str = "") -> None:
     for place, plane in enumerate(series.planes):
         files.setdefault(plane.file, []).append(place)
     with header.quiet():
-        for each in series.headers.values():
-            _check(each)
         parts = {file: list(frames.headers(series.headers[file])) for file in files}
         kept, new = levels.chosen(planes, [parts[plane.file][plane.frame] for plane in series.planes])
     deed = derivation.Deed(run, generate_uid())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,23 @@ def target(source: str | os.PathLike, folder, kind: str) -> Path:
     return Path(folder) / (stem(source) + KINDS[kind])
 
 
+def check(source: str | os.PathLike, folder, kind: str) -> None:
+    """Says before hours of work what `write` would refuse after them, as far as headers tell.
+
+    Raises:
+        BadInput: as `write`.
+    """
+    path = target(source, folder, kind)
+    if path.exists():
+        raise BadInput(f"{path.name} is already in {folder}: give another folder")
+    if kind == "dicom":
+        from radzoo.images.written import dicom_derived
+
+        source = paths.separated(source)[0]
+        with _named(source):
+            dicom_derived.opened(source)
+
+
 def write(values: np.ndarray, source: str | os.PathLike, folder, kind: str, run: str = "") -> Path:
     """Writes one restored image or volume; what is there already is never touched.
 
@@ -59,22 +77,28 @@ def write(values: np.ndarray, source: str | os.PathLike, folder, kind: str, run:
     if path.exists():
         raise BadInput(f"{path.name} is already in {folder}: give another folder")
     source = paths.separated(source)[0]
-    name = paths.shown(source)
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
-        if kind == "dicom":
-            from radzoo.images.written import dicom_derived
+        with _named(source), (whole_folder if kind == "dicom" else replacing)(path) as draft:
+            if kind == "dicom":
+                from radzoo.images.written import dicom_derived
 
-            with whole_folder(path) as draft:
                 dicom_derived.save(values, source, draft, run)
-        else:
-            with replacing(path) as draft:
+            else:
                 (_nifti if kind == "nifti" else _png)(values, source, draft)
     except OSError as error:
-        raise BadInput(f"{name} was not written to {folder} ({error.strerror}): check both") from None
-    except BadInput as error:
-        raise BadInput(f"{name}: {str(error).removeprefix(f'{name}: ')}") from None
+        raise BadInput(f"{paths.shown(source)} was not written to {folder} ({error.strerror}): check both") from None
     return path
+
+
+@contextmanager
+def _named(source: str):
+    """Errors say which source is meant."""
+    try:
+        yield
+    except BadInput as error:
+        name = paths.shown(source)
+        raise BadInput(f"{name}: {str(error).removeprefix(f'{name}: ')}") from None
 
 
 def _nifti(values: np.ndarray, source: str, draft: Path) -> None:
