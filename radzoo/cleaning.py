@@ -56,11 +56,13 @@ def clean(
         raise BadInput("no image came: name at least one file")
     if kind not in KINDS:
         raise BadInput(f"kind {kind!r} came, expected {', '.join(KINDS)}")
-    chosen = {file: written.kind_of(file, spec.volume) if kind == "auto" else kind for file in files}
+    window, rows = told["window"] and ends(told["window"]), []
+    if window and kind == "dicom":
+        raise BadInput("kind 'dicom' came for a run that makes images of another modality: write them as nifti")
+    chosen = {file: _kind(file, spec.volume, window) if kind == "auto" else kind for file in files}
     _check_targets(files, out, chosen)
     size = batch or manifest.metrics["batch"]
     restorer = Restorer(model, spec, size, told["overlap"], told["turns"], told["turns"])
-    window, rows = told["window"] and ends(told["window"]), []
     for file in tqdm(files, "images", file=sys.stderr, disable=not progress or len(files) == 1):
         try:
             opened = spec.opened(file)
@@ -77,6 +79,11 @@ def clean(
     return pd.DataFrame(rows)
 
 
+def _kind(file: str, volume: bool, window) -> str:
+    """A derived series holds the modality of its source: CT made of MR is none."""
+    return "nifti" if window and volume else written.kind_of(file, volume)
+
+
 def _change(values: np.ndarray, image) -> dict[str, float]:
     away = values - (image.values if image.values.ndim == values.ndim else image.values.mean(-1))
     return {"mean": float(away.mean()), "sd": float(away.std())}
@@ -90,6 +97,5 @@ def _check_targets(files: list[str], out, chosen: dict[str, str]) -> None:
     double = {target.name for target in targets if targets.count(target) > 1}
     if double:
         raise BadInput(f"several images would be written as {sorted(double)[0]}: give each a folder of its own")
-    there = [target.name for target in targets if target.exists()]
-    if there:
-        raise BadInput(f"{there[0]} is already in {Path(out).name}: give another folder")
+    for file in files:
+        written.check(file, out, chosen[file])

@@ -289,6 +289,8 @@ def test_an_image_of_another_kind_than_its_target(scans, tmp_path):
     assert [row["name"] for row in found.metrics["rows"]] == ["unet_same_tiny scratch"]
     assert [each["window"] for each in found.metrics["rows"][0]["windows"]][-1] == "full"
     table = radzoo.predict(found.folder, [tmp_path / "0-mr.nii.gz"], out=tmp_path / "new")
+    with pytest.raises(BadInput, match="images of another modality: write them as nifti"):
+        radzoo.predict(found.folder, [tmp_path / "0-mr.nii.gz"], kind="dicom")
     values = read_volume(str(tmp_path / "new" / table["written"][0])).values
     assert values.min() >= -1024.5 and values.max() <= 3072 and values.min() < -200  # HU, and no relative intensities
     assert json.loads((found.folder / "manifest.json").read_text())["task"] == "restoration"
