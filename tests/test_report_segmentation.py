@@ -12,7 +12,19 @@ from test_report import Page, change
 
 from radzoo.errors import BadInput
 from radzoo.report import agreement, curves, figures, segmentation
-from radzoo.report.segmentation import cases, contours, dots, limits, looking, page, reading, saying, volumes, where
+from radzoo.report.segmentation import (
+    cases,
+    contours,
+    dots,
+    limits,
+    looking,
+    page,
+    reading,
+    saying,
+    volumes,
+    where,
+    words,
+)
 from radzoo.report.words import number
 
 
@@ -380,3 +392,8 @@ def test_burnt_in_text_is_not_shown(changed, tmp_path):
     assert shown["Worst case"] == 13 and 13 not in hidden.values() and len(hidden) == 3
     change(tmp_path, "recipe.json", burnt_in=True)
     assert looking.chosen(reading.read(tmp_path)) == shown
+
+
+def test_a_small_difference_is_not_rounded_to_nothing():
+    assert words.gap({"value": 0.042, "low": 0.004, "high": 0.08}) == "+0.04 (+0.00 to +0.08)"
+    assert words.gap({"value": 0.0042, "low": 0.0037, "high": 0.0048}) == "+0.004 (+0.004 to +0.005)"
