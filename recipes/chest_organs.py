@@ -4,7 +4,9 @@ Masks that a radiologist or a thresholding student drew, whole images, 256 pixel
 cardiothoracic ratios, cropping, and looking at what a classifier looks at. An organ is one piece: the largest is tried
 beside all pieces.
 
-Expect   no number yet: nobody has run it to its end
+Expect   on 27 radiographs of 22 patients in three folds, from ImageNet weights a mean Dice of .78 (95 % CI .73 to
+         .82; lungs .85 and .87, mediastinum .70, airways .69), from scratch .67 (.62 to .71), pixels without shapes
+         .60; 54 minutes beside other work
 
 Run      radzoo run chest_organs
          radzoo run chest_organs --data.index INDEX.csv --data.mask organ_mask --data.patient patient_id

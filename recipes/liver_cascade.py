@@ -3,7 +3,9 @@
 Two small 2-D U-Nets one after the other: the second sees the liver that the first one found, and black around it. The
 conditional random field is tried beside the plain masks.
 
-Expect   no number yet: nobody has run it to its end
+Expect   on the phantoms, 16 patients to learn from and 11 to be tested: Dice of the liver .953 (95 % CI .942 to .959),
+         of lesions .68 (.37 to .85), with the random field .960 and .77 (.45 to .88), though five patients of
+         validation chose to leave it out; pixels without shapes .92 and .25; 11 minutes beside other work
 
 Run      radzoo run liver_cascade
          radzoo run liver_cascade --data.index INDEX.csv --data.classes liver=1 lesion=2 --data.patient patient_id

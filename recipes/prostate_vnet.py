@@ -23,7 +23,7 @@ RECIPE = Recipe(
         index="phantom:prostate_mr", image="image", mask="mask", patient="patient_id", classes=("prostate",),
         split=(0.5, 0.15, 0.35),
     ),
-    mask=Mask(patches=2, foreground=0.7),
+    mask=Mask(patches=4, foreground=0.7, refine="largest"),
     loss="dice",
     class_weights=False,
     scratch=Phase(epochs=24, learning_rate=1e-3, schedule="cosine", warmup=1, patience=24),

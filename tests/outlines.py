@@ -153,8 +153,8 @@ def _history(folder, folds):
         for fold in [*range(1, folds + 1), *(["final"] if way == "finetune" else [])] if folds else [""]:
             for epoch in range(1, 13):
                 fall = np.exp(-epoch / 4)
-                lines.append([fold, NETWORK, way, 1, epoch, 0.1 + 0.6 * fall, 0.15 + 0.5 * fall, 0.9 - 0.8 * fall])
-    columns = ["fold", "model", "way", "phase", "epoch", "loss", "val_loss", "val_score"]
+                lines.append([fold, NETWORK, way, "", 1, epoch, 0.1 + 0.6 * fall, 0.15 + 0.5 * fall, 0.9 - 0.8 * fall])
+    columns = ["fold", "model", "way", "stage", "phase", "epoch", "loss", "val_loss", "val_score"]
     pd.DataFrame(lines, columns=columns).to_csv(folder / "history.csv", index=False)
 
 

@@ -1,6 +1,7 @@
 """The page of a segmentation run, from fabricated run folders."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -12,7 +13,19 @@ from test_report import Page, change
 
 from radzoo.errors import BadInput
 from radzoo.report import agreement, curves, figures, segmentation
-from radzoo.report.segmentation import cases, contours, dots, limits, looking, page, reading, saying, volumes, where
+from radzoo.report.segmentation import (
+    cases,
+    contours,
+    dots,
+    limits,
+    looking,
+    page,
+    reading,
+    saying,
+    volumes,
+    where,
+    words,
+)
 from radzoo.report.words import number
 
 
@@ -380,3 +393,26 @@ def test_burnt_in_text_is_not_shown(changed, tmp_path):
     assert shown["Worst case"] == 13 and 13 not in hidden.values() and len(hidden) == 3
     change(tmp_path, "recipe.json", burnt_in=True)
     assert looking.chosen(reading.read(tmp_path)) == shown
+
+
+def test_a_small_difference_is_not_rounded_to_nothing():
+    assert words.gap({"value": 0.042, "low": 0.004, "high": 0.08}) == "+0.04 (+0.00 to +0.08)"
+    assert words.gap({"value": 0.0042, "low": 0.0037, "high": 0.0048}) == "+0.004 (+0.004 to +0.005)"
+
+
+def test_each_network_of_a_cascade_learned_by_itself(flat, tmp_path, monkeypatch):
+    """Two trainings in one history are two curves."""
+    shutil.copytree(flat, tmp_path / "run")
+    history = pd.read_csv(tmp_path / "run" / "history.csv")
+    both = [history.assign(stage=stage) for stage in ("organ", "inside")]
+    pd.concat(both).to_csv(tmp_path / "run" / "history.csv", index=False)
+    recipe = json.loads((tmp_path / "run" / "recipe.json").read_text())
+    recipe["mask"]["inside"] = "liver"
+    (tmp_path / "run" / "recipe.json").write_text(json.dumps(recipe))
+    drawn = []
+    monkeypatch.setattr(curves, "learning", lambda path, runs, measure: drawn.extend(runs))
+    monkeypatch.setattr(figures, "inline", lambda path: path)
+    page._learning(reading.read(tmp_path / "run"))
+    assert [(each["label"], len(each["trainings"][""])) for each in drawn] == [
+        ("fine-tuned, liver", 12), ("from scratch, liver", 12), ("fine-tuned, inside", 12), ("from scratch, inside", 12)
+    ]  # fmt: skip

@@ -115,9 +115,9 @@ def span(measured) -> str:
     return f"{number(measured['low'])} to {number(measured['high'])}"
 
 
-def signed(value) -> str:
-    """A difference with its sign, two decimals."""
-    return NOTHING if value is None else f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
+def signed(value, places: int = 2) -> str:
+    """A difference with its sign."""
+    return NOTHING if value is None else f"{value:+.{places}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def percent(value) -> str:

@@ -124,15 +124,14 @@ def _counts(run) -> dict:
 
 
 def _learning(run):
+    """One row for each way, and for each network of a cascade."""
     history = run.history[run.history["repeat"] == 0] if "repeat" in run.history else run.history
     names = {(row["model"], row["way"]): row for row in run.rows if not row["refined"]}
-    runs = [
-        {
-            "label": words.plain(" ".join(found) if run.several else way(names[found])),
-            "way": found[1],
-            "trainings": dict(list(epochs.groupby("fold", sort=False))),
-        }
-        for found, epochs in history.groupby(["model", "way"], sort=False)
-    ]
+    runs = []
+    for (model, named, stage), epochs in history.groupby(["model", "way", "stage"], sort=False):
+        label = f"{model} {named}" if run.several else way(names[model, named])
+        stage = {"organ": f", {run.recipe['mask']['inside']}", "inside": ", inside"}.get(stage, "")
+        trainings = dict(list(epochs.groupby("fold", sort=False)))
+        runs.append({"label": words.plain(label + stage), "way": named, "trainings": trainings})
     path = run.folder / "figures" / "learning.png"
     return figures.inline(curves.learning(path, runs, "Dice")) if runs else None

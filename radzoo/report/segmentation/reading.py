@@ -14,7 +14,7 @@ from radzoo.report.segmentation.words import with_claims
 JSON = ("recipe", "environment", "metrics")
 CSV = ("split", "history", "cases")
 TEXT = dict.fromkeys(
-    ("patient", "fold", "split", "phase", "way", "model", "refined", "class", "status", "burnt_in"), str
+    ("patient", "fold", "split", "phase", "way", "model", "refined", "class", "status", "burnt_in", "stage"), str
 )
 
 

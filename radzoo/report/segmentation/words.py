@@ -92,5 +92,7 @@ def length(value, unit: str) -> str:
 
 
 def gap(measured) -> str:
-    """A difference with its interval, `+0.04 (+0.02 to +0.06)`."""
-    return f"{signed(measured['value'])} ({signed(measured['low'])} to {signed(measured['high'])})"
+    """A difference with its interval, `+0.04 (+0.02 to +0.06)`; one that would be 0.00 has a third place."""
+    places = 2 if abs(measured["value"]) >= 0.005 else 3
+    value, low, high = (signed(measured[name], places) for name in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
