@@ -33,7 +33,7 @@ def test_they_help_on_images_they_were_not_chosen_on(name):
     chosen = fit(name, pairs(), seed=0)
     *_, (noisy, wanted) = pairs(5)
     assert rmse(denoise(name, chosen.strength, noisy), wanted) < 0.6 * rmse(noisy, wanted)
-    assert chosen.noise == pytest.approx(0.05, rel=0.1) and chosen.planes == 4 and chosen.name == name
+    assert chosen.noise == pytest.approx(0.05, rel=0.1) and chosen.planes == 6 and chosen.name == name
     strengths = [strength for strength, _ in chosen.tried]
     best = min(chosen.tried, key=lambda each: each[1])[0]
     assert best == chosen.strength and strengths == sorted(strengths) and len(strengths) >= len(FACTORS)
@@ -49,6 +49,21 @@ def test_plane_by_plane():
         np.testing.assert_array_equal(whole[1], denoise(name, 0.05, noisy[1]))
         beyond = denoise(name, 0.05, noisy + 0.9)  # values above 1 are not cut
         np.testing.assert_allclose(beyond - 0.9, whole, atol=2e-3)
+
+
+def test_the_choice_looks_at_eight_planes_of_all(monkeypatch):
+    """Of 40 planes in 10 volumes, drawn from early and late ones by the seed, and never held all at once."""
+    monkeypatch.setattr("radzoo.baselines.denoisers.FACTORS", (1.0,))
+    looked = []
+    monkeypatch.setattr("radzoo.baselines.denoisers.denoise", lambda _, strength, plane: looked.append(plane) or plane)
+    volumes = [np.eye(16) * np.arange(4 * i, 4 * i + 4)[:, None, None] + np.eye(16)[::-1] for i in range(10)]
+    drawn = []
+    for seed in (0, 0, 1):
+        looked.clear()
+        assert fit("tv", ((volume, volume) for volume in volumes), seed=seed).planes == 8
+        drawn.append(sorted({float(plane[0, 0]) for plane in looked}))
+    assert drawn[0] == drawn[1] != drawn[2] and all(len(each) == 8 for each in drawn)
+    assert max(drawn[0]) > 20 and min(drawn[0]) < 20
 
 
 def test_noise_of_white_noise_in_a_cut_image():

@@ -21,7 +21,7 @@ from radzoo.registry import suggest
 DENOISERS = {"nlm": "non-local means", "tv": "total variation", "bm3d": "BM3D"}
 FACTORS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # of the estimated noise
 FURTHER = 3  # steps beyond an end of the grid, as long as the best strength lies there
-PER_PAIR, PLANES = 2, 8  # planes that the choice looks at: of a pair, and of all
+PLANES = 8  # that the choice looks at
 PATCH, SEARCH = 5, 6  # pixels of a patch, and how far patches are looked for (non-local means)
 NORMAL = 0.6745  # median absolute deviation of a normal number of standard deviation 1
 
@@ -64,8 +64,8 @@ def fit(name: str, pairs: Iterable[tuple[np.ndarray, np.ndarray]], seed: int) ->
     best strength lies. Nothing of the test part may come here.
 
     Args:
-        pairs: `(degraded, wanted)`, `(h, w)` or `(z, y, x)` in 0..1 over the window, read one after the other; two
-            planes of each volume are drawn, eight planes in all.
+        pairs: `(degraded, wanted)`, `(h, w)` or `(z, y, x)` in 0..1 over the window, read one after the other; the
+            choice looks at eight planes, drawn from all.
         seed: of the draw.
     Raises:
         BadInput: as `denoise`, or no pairs, different shapes, or images without noise.
@@ -140,8 +140,8 @@ def _plane(name, strength, plane):
 
 
 def _drawn(pairs, rng) -> list[tuple[np.ndarray, np.ndarray]]:
-    """A few planes of each pair, and of these as many as the choice may look at."""
-    found = []
+    """As many planes of all pairs as the choice may look at, and no more held (reservoir: Vitter, ACM TOMS 1985)."""
+    found, seen = [], 0
     for degraded, wanted in pairs:
         degraded, wanted = np.asarray(degraded, "float32"), np.asarray(wanted, "float32")
         same = degraded.shape == wanted.shape and degraded.ndim in (2, 3)
@@ -152,11 +152,14 @@ def _drawn(pairs, rng) -> list[tuple[np.ndarray, np.ndarray]]:
             )
         if degraded.ndim == 2:
             degraded, wanted = degraded[None], wanted[None]
-        places = rng.choice(len(degraded), min(PER_PAIR, len(degraded)), replace=False)
-        found += [(degraded[z].copy(), wanted[z].copy()) for z in sorted(places)]
+        for planes in zip(degraded, wanted, strict=True):
+            seen += 1
+            place = len(found) if len(found) < PLANES else int(rng.integers(seen))
+            if place < PLANES:
+                found[place : place + 1] = [tuple(plane.copy() for plane in planes)]
     if not found:
         raise BadInput("no validation images came, expected at least one pair to choose a strength on")
-    return [found[i] for i in sorted(rng.choice(len(found), min(PLANES, len(found)), replace=False))]
+    return found
 
 
 def _checked(name):

@@ -29,8 +29,7 @@ def edge_ratio(restored, wanted, low: float, high: float, *, inside=None) -> flo
         NaN where fewer than 100 pixels are edges.
     """
     wanted, restored = np.asarray(wanted, float), np.asarray(restored, float)
-    square = (1,) * (wanted.ndim - 2) + (AROUND, AROUND)
-    kept = (ndimage.minimum_filter(wanted, square) >= low) & (ndimage.maximum_filter(wanted, square) <= high)
+    kept = within(wanted, low, high)
     if inside is not None:
         kept &= inside
     aims = gradient(wanted)
@@ -42,6 +41,12 @@ def edge_ratio(restored, wanted, low: float, high: float, *, inside=None) -> flo
         return np.nan
     both = sum(one[edges] @ other[edges] for one, other in zip(gradient(restored), aims, strict=True))
     return float(both / (steep[edges] ** 2).sum())
+
+
+def within(image: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Boolean of the same shape: whether the 5 x 5 pixels around, in the plane, lie in the window."""
+    square = (1,) * (image.ndim - 2) + (AROUND, AROUND)
+    return (ndimage.minimum_filter(image, square) >= low) & (ndimage.maximum_filter(image, square) <= high)
 
 
 def gradient(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -46,7 +46,7 @@ def noise_power(path: Path, spectra: dict[str, NoisePower], titles: dict[str, st
         figure = Figure(figsize=(6.4, 3.8), layout="constrained")
         panel = figure.subplots()
         for way, spectrum in spectra.items():
-            label = f"{titles[way]}: {spectrum.sd:.1f} HU, mean {spectrum.mean_frequency:.2f}/mm"
+            label = f"{titles[way]}: {spectrum.sd:.1f} HU, mean {spectrum.mean_frequency:.3f}/mm"
             panel.semilogy(*spectrum.radial, label=label, **looks[way])
         panel.set(xlabel="spatial frequency (1/mm)", ylabel="noise power (HU\N{SUPERSCRIPT TWO} mm\N{SUPERSCRIPT TWO})")
         panel.set_xlim(left=0)

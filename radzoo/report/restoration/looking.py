@@ -16,14 +16,14 @@ from scipy import ndimage
 
 from radzoo.images.intensity import window as windowed
 from radzoo.metrics.restoration import WINDOWS, Window
-from radzoo.metrics.sharpness import gradient
+from radzoo.metrics.sharpness import gradient, within
 from radzoo.metrics.tissue import TISSUES
 from radzoo.report.figures import DPI, STYLE, save
 
 SHOWN = tuple(window for window in WINDOWS if window.name != "full")
 SIDE = 300  # pixels of a panel's width
 INSET = 4  # the enlarged square is this part of the shown width
-GAP, LEFT, TOP, FOOT = 6, 96, 30, 24  # pixels between panels, and around them for words
+GAP, LEFT, TOP, FOOT = 6, 128, 30, 24  # pixels between panels, and around them for words
 ROWS = ("slice", "enlarged", "error:\nway \N{MINUS SIGN} wanted", "taken away:\nway \N{MINUS SIGN} noisy")
 NICE = (1, 2, 5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000)  # HU, ends of the scale of differences
 FRAME = "#f0c419"
@@ -64,10 +64,13 @@ def plane_of(wanted, body, window: Window) -> int | None:
 
 
 def inset(wanted, body, window: Window, side: int) -> tuple[int, int]:
-    """The upper left corner of the square of `side` pixels, well inside the body, that has most edges in the window."""
-    edges = np.hypot(*gradient(np.clip(wanted, *window[1:]).astype(float)))
+    """The upper left corner of the square of `side` pixels, well inside the body, that has most edges in the window.
+
+    Bone is beyond most windows: its edges would win, and tell the least.
+    """
     deep = ndimage.distance_transform_edt(np.pad(body, 1))[1:-1, 1:-1] > side / 4
-    score = ndimage.uniform_filter(np.where(deep, edges, 0), side)
+    edges = np.where(deep & within(wanted, *window[1:]), np.hypot(*gradient(wanted.astype(float))), 0)
+    score = ndimage.uniform_filter(edges, side)
     y, x = np.unravel_index(score.argmax(), score.shape)
     return tuple(int(np.clip(c - side // 2, 0, n - side)) for c, n in zip((y, x), score.shape, strict=True))
 
