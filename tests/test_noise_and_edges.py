@@ -135,6 +135,10 @@ def test_inserts_one_by_one():
 def test_what_cannot_be_measured():
     with pytest.raises(BadInput, match="no step"):
         disc_edge(np.ones((50, 50)), (25, 25), 10, (1, 1))
+    with pytest.raises(BadInput, match="NaN or infinite"):
+        disc_edge(np.full((50, 50), np.nan), (25, 25), 10, (1, 1))
+    with pytest.raises(BadInput, match="0 pixels on the edge"):
+        straight_edge(np.ones((50, 50)), (1, 1))
     with pytest.raises(BadInput, match="fewer than 20 pixels"):
         disc_edge(np.ones((50, 50)), (25, 25), 1.5, (1, 1))
     with pytest.raises(BadInput, match="expected one shape"):

@@ -110,8 +110,10 @@ def fitted(distance, values, pixel_mm: float) -> Edge:
         values: `(n,)`, HU.
         pixel_mm: sets the bins of the response.
     Raises:
-        BadInput: too few pixels on a side, or no step.
+        BadInput: too few pixels on a side, no step, or values that are not finite.
     """
+    if not np.isfinite(values).all():
+        raise BadInput("pixels around the edge are NaN or infinite: leave this image out")
     if min((distance < 0).sum(), (distance > 0).sum()) < FEWEST:
         raise BadInput(f"fewer than {FEWEST} pixels lie on a side of the edge: give a larger image or disc")
     inside, outside, place, sigma = _step(lambda _: distance, values, pixel_mm, 0)

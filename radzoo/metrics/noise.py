@@ -1,8 +1,8 @@
 """How much noise there is and of which grain: its power spectrum, and its level in repeated scans.
 
-Of `restored - wanted` the spectrum is that of the error: noise that is left and structure that was blurred away, in real
-images more of the second. The difference of two scans of the same thing, over sqrt 2 (`repeat_noise`), is noise alone;
-where degraded images are simulated, restore two of the same clean image, made from two seeds.
+Of `restored - wanted` the spectrum is that of the error: noise that is left and structure that was blurred away, in
+real images more of the second. The difference of two scans of the same thing, over sqrt 2 (`repeat_noise`), is noise
+alone; where degraded images are simulated, restore two of the same clean image, made from two seeds.
 """
 
 from __future__ import annotations
