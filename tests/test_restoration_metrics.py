@@ -20,7 +20,7 @@ from radzoo.metrics import (
     restoration_summary,
     tissue_bias,
 )
-from radzoo.metrics.restoration import MEASURES, psnr, regressed_snr, ssim
+from radzoo.metrics.restored import MEASURES, psnr, regressed_snr, ssim
 
 NAMED = {"case": "a", "patient": "p", "way": "nlm"}
 SOFT = (Window("soft tissue", -160, 240),)

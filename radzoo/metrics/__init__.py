@@ -19,8 +19,8 @@ from radzoo.metrics.ordinal import evaluate_ordinal
 from radzoo.metrics.overlap import measure_case, measure_readers
 from radzoo.metrics.regression import compare_regression, evaluate_regression
 from radzoo.metrics.resampling import cluster_bootstrap
-from radzoo.metrics.restoration import WINDOWS, Window, measure_restored
-from radzoo.metrics.restorations import compare_restoration, evaluate_restoration, restoration_summary
+from radzoo.metrics.restoration import compare_restoration, evaluate_restoration, restoration_summary
+from radzoo.metrics.restored import WINDOWS, Window, measure_restored
 from radzoo.metrics.score import score, score_name
 from radzoo.metrics.segmentation import compare_segmentation, evaluate_segmentation, segmentation_summary
 from radzoo.metrics.sharpness import edge_ratio

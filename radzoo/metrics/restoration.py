@@ -1,142 +1,140 @@
-"""One restored image against the wanted one, window by window: PSNR, SSIM, RMSE, regressed SNR, sharpness.
-
-No number of these means anything without its window: the same image has a PSNR that is 20 dB higher over 4096 HU than
-over 400. So each row holds the window, and the data range that PSNR and SSIM were computed with, high - low.
-"""
+"""Many cases of a restoration: the table of cases, ways and windows, means with intervals, and two ways compared."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
-from skimage.metrics import structural_similarity
+import pandas as pd
+from scipy.stats import t
 
 from radzoo.errors import BadInput
-from radzoo.metrics.sharpness import edge_ratio
+from radzoo.metrics.areas import FEW
+from radzoo.metrics.bootstrap import intervals
+from radzoo.metrics.intervals import number, quantile, ratio_variance
+from radzoo.metrics.resampling import grouped
+from radzoo.metrics.restored import MEASURES, WINDOWS, measure_restored
 
-MEASURES = ("psnr", "ssim", "rmse", "rmse_body", "regressed_snr", "sharpness")
-LEAST = 11  # pixels of a side, the window of SSIM
-
-
-class Window(NamedTuple):
-    """A range of values with a name, in HU for CT."""
-
-    name: str
-    low: float
-    high: float
+KEYS = ["way", "window", "low", "high", "data_range"]
 
 
-WINDOWS = (Window("soft tissue", -160, 240), Window("lung", -1350, 150), Window("full", -1024, 3072))
-
-
-def measure_restored(restored, wanted, *, case, patient, way, windows=WINDOWS, body=None) -> list[dict]:
-    """One row per window.
+def evaluate_restoration(cases, *, windows=WINDOWS) -> pd.DataFrame:
+    """The table: one row per case, way and window.
 
     Args:
-        restored, wanted: `(h, w)` or `(z, y, x)`, in the unit of the windows (HU for CT), not cut to any of them.
-        case, patient, way: as they go into the rows.
-        windows: of `Window`.
-        body: boolean of the same shape, the patient without air and table around (`tissue.body_mask`); None where it is
-            not known.
+        cases: an iterable of `{"case", "patient", "wanted", "ways", "body"}`, looked at one by one: `ways` is a dict
+            from the name of a way to its image, `body` a mask or None.
+        windows: of `restored.Window`.
     Returns:
-        Rows of `case patient way window low high data_range`, `pixels` (of the wanted image that lie in the window),
-        and `MEASURES`, NaN where one is undefined:
-        `psnr`, dB, and `ssim`, of both images after cutting to the window; NaN where the window leaves them equal;
-        `rmse`, in HU, of uncut values over the pixels whose wanted value lies in the window, so that what a method does
-        to them is seen wherever it puts them; `rmse_body`, the same of those in the body alone; `regressed_snr`, dB, of
-        the cut images; `sharpness`, `edge_ratio` of the edges in the window (in the body, where it is known).
+        Rows as `measure_restored`.
     Raises:
-        BadInput: different shapes, sides below 11 pixels, values that are not finite, a constant image, two equal ones.
+        BadInput: as `measure_restored`, naming case and way.
     """
-    restored, wanted = checked_pair(restored, wanted)
-    body = None if body is None else _checked_body(body, wanted)
-    away = restored - wanted
     rows = []
-    for window in windows:
-        name, low, high = _checked_window(window)
-        inside = (wanted >= low) & (wanted <= high)
-        cut = restored.clip(low, high), wanted.clip(low, high)
-        same = np.array_equal(*cut)
-        rows.append({
-            "case": case, "patient": patient, "way": way,
-            "window": name, "low": float(low), "high": float(high), "data_range": float(high - low),
-            "pixels": int(inside.sum()),
-            "psnr": np.nan if same else psnr(*cut, high - low),
-            "ssim": np.nan if same else ssim(*cut, high - low),
-            "rmse": rmse(away, inside),
-            "rmse_body": np.nan if body is None else rmse(away, inside & body),
-            "regressed_snr": regressed_snr(*((each - low) / (high - low) for each in cut)),
-            "sharpness": edge_ratio(restored, wanted, low, high, inside=body),
-        })  # fmt: skip
-    return rows
+    for each in cases:
+        for way, restored in each["ways"].items():
+            named = {"case": each["case"], "patient": each["patient"], "way": way}
+            try:
+                rows += measure_restored(restored, each["wanted"], **named, windows=windows, body=each["body"])
+            except BadInput as error:
+                raise BadInput(f"case {each['case']}, {way}: {error}") from None
+    return pd.DataFrame(rows)
 
 
-def psnr(restored, wanted, data_range: float) -> float:
-    """`10 log10(data_range^2 / mean squared error)` over all pixels (voxels), dB; infinite for equal images."""
-    with np.errstate(divide="ignore"):
-        return float(10 * np.log10(data_range**2 / ((restored - wanted) ** 2).mean()))
+def restoration_summary(table: pd.DataFrame, *, bootstrap: int = 2000, seed: int = 0) -> dict:
+    """Means over cases, with 95 % intervals from the bootstrap over patients (`bootstrap`); all rows share resamples.
 
-
-def ssim(restored, wanted, data_range: float) -> float:
-    """Mean structural similarity of planes, Gaussian window 11 x 11 of sigma 1.5, K = (.01, .03).
-
-    Wang et al., Image quality assessment, IEEE TIP 2004; the border of 5 pixels does not count, images are not shrunk
-    first. Of a volume it is the mean over its planes, each compared in 2-D.
+    Args:
+        table: as `evaluate_restoration`.
+        bootstrap: number of resamples; 0 leaves the intervals undefined.
+    Returns:
+        `cases patients claim` (a claim from 10 patients on) and `rows`, one per way and window in the order of the
+        table: `way window low high data_range`, and each of `restored.MEASURES` as `{"value", "low", "high"}`: the
+        mean over the cases in which it is defined (the mean of dB, and of the RMSE of each case).
+    Raises:
+        BadInput: as `_wide`.
     """
-    wang = {"data_range": data_range, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
-    if restored.ndim == 2:
-        return float(structural_similarity(restored, wanted, **wang))
-    return float(np.mean([structural_similarity(*planes, **wang) for planes in zip(restored, wanted, strict=True)]))
+    keys, values, patients = _wide(table)
+    people = grouped(patients)
+
+    def statistics(weights):
+        return {name: _mean(np.asarray(weights, float), column) for name, column in values.items()}
+
+    entries = intervals(statistics, people, bootstrap, seed)
+    rows = [key | {measure: entries[i, measure] for measure in MEASURES} for i, key in enumerate(keys)]
+    return {"cases": len(patients), "patients": people.count, "claim": people.count >= FEW, "rows": rows}
 
 
-def rmse(difference, counted) -> float:
-    """The root of the mean square where `counted`, NaN where nothing is."""
-    return float(np.sqrt((difference[counted] ** 2).mean())) if counted.any() else np.nan
+def compare_restoration(table: pd.DataFrame, one: str, other: str, *, measure: str = "rmse") -> list[dict]:
+    """The mean of way `one` minus that of way `other` on the same cases, window by window: a paired t test.
 
+    Over patients: the variance is that of a mean over cases whose number differs between patients (Cochran 1977,
+    chapter 6), with Student's quantiles, as in `compare_regression`.
 
-def regressed_snr(restored, wanted) -> float:
-    """`max over a, b of 20 log10(|x| / |x - a y - b|)`, dB, x wanted and y restored: the best affine fit is forgiven.
-
-    Jin et al., Deep convolutional neural network for inverse problems in imaging, IEEE TIP 2017. |x| depends on where 0
-    is: `measure_restored` puts it at the lower end of the window. NaN where an image is constant or the fit exact.
+    Args:
+        table: as `evaluate_restoration`.
+        measure: one of `restored.MEASURES`.
+    Returns:
+        Per window `{"one", "other", "measure", "window", "low", "high", "data_range", "cases", "difference"}`, the last
+        `{"value", "low", "high", "p"}`, None where undefined; cases in which one way has no value are left out.
+    Raises:
+        BadInput: a way that the table does not have, or as `_wide`.
     """
-    x, y = (np.asarray(each, float).ravel() for each in (wanted, restored))
-    dx, dy = x - x.mean(), y - y.mean()
-    spread = dy @ dy
-    rest = dx - (dx @ dy / spread if spread > 0 else 0) * dy
-    left = rest @ rest
-    if not (spread > 0 and left > 1e-20 * (x @ x)):
-        return np.nan
-    return float(10 * np.log10(x @ x / left))
+    keys, values, patients = _wide(table)
+    ways = list(dict.fromkeys(key["way"] for key in keys))
+    for name in (one, other):
+        if name not in ways:
+            raise BadInput(f"way '{name}' came, expected one of {', '.join(ways)}")
+    found = []
+    place = {(key["way"], key["window"]): i for i, key in enumerate(keys)}
+    for key in (key for key in keys if key["way"] == one):
+        away = values[place[one, key["window"]], measure] - values[place[other, key["window"]], measure]
+        known = ~np.isnan(away)
+        window = {name: key[name] for name in KEYS[1:]}
+        said = {"one": one, "other": other, "measure": measure, **window, "cases": int(known.sum())}
+        found.append(said | {"difference": _difference(away[known], patients[known])})
+    return found
 
 
-def checked_pair(restored, wanted) -> tuple[np.ndarray, np.ndarray]:
-    """Both as float64 of one shape; raises as `measure_restored`."""
-    restored, wanted = np.asarray(restored, float), np.asarray(wanted, float)
-    if restored.shape != wanted.shape or wanted.ndim not in (2, 3) or min(wanted.shape[-2:]) < LEAST:
-        raise BadInput(
-            f"a restored image {restored.shape} and a wanted one {wanted.shape} came, expected one shape, (h, w) or "
-            f"(z, y, x), of at least {LEAST} pixels a side: resample one to the grid of the other"
-        )
-    for name, image in (("restored", restored), ("wanted", wanted)):
-        if not np.isfinite(image).all():
-            raise BadInput(f"the {name} image has NaN or infinite values: leave this image out")
-        if image.min() == image.max():
-            raise BadInput(f"all pixels of the {name} image are {image.flat[0]:g}: leave this image out")
-    if np.array_equal(restored, wanted):
-        raise BadInput("the restored image equals the wanted one: do both columns of the index name the same file?")
-    return restored, wanted
+def _difference(away, patients) -> dict:
+    result = {"value": float(away.mean()) if len(away) else None, "low": None, "high": None, "p": None}
+    people = grouped(patients)
+    if not len(away) or people.count < 2:
+        return result
+    if not away.any():
+        return result | {"low": 0.0, "high": 0.0, "p": 1.0}
+    error, value = np.sqrt(ratio_variance(away, people)), result["value"]
+    half = quantile(people.count - 1) * error
+    p = 2 * t.sf(abs(value) / error, people.count - 1) if error > 0 else 0.0
+    return result | {"low": value - half, "high": value + half, "p": number(p)}
 
 
-def _checked_window(window) -> Window:
-    window = Window(*window)
-    if not (np.isfinite([window.low, window.high]).all() and window.low < window.high):
-        raise BadInput(f"window {window.name} from {window.low:g} to {window.high:g} came, expected low below high")
-    return window
+def _wide(table: pd.DataFrame) -> tuple[list[dict], dict, np.ndarray]:
+    """Ways and windows (`KEYS`); `(place of one, measure)` -> `(cases,)`; and the patient of each case.
+
+    Raises:
+        BadInput: no rows, a case without one row for each way and window, or a case of two patients.
+    """
+    if not len(table):
+        raise BadInput("a table without rows came, expected one row for each case, way and window")
+    groups = [(dict(zip(KEYS, key, strict=True)), rows) for key, rows in table.groupby(KEYS, sort=False)]
+    patients = table.drop_duplicates(["case", "patient"]).set_index("case")["patient"]
+    if patients.index.has_duplicates:
+        raise BadInput("a case of two patients came: every case belongs to one")
+    for key, rows in groups:
+        if len(rows) != len(patients) or rows["case"].duplicated().any():
+            raise BadInput(
+                f"{len(rows)} rows of {key['way']} in window {key['window']} {key['low']:g} to {key['high']:g} came, "
+                f"expected one for each of {len(patients)} cases"
+            )
+    values = {
+        (i, measure): rows.set_index("case").loc[patients.index, measure].to_numpy(float)
+        for i, (_, rows) in enumerate(groups)
+        for measure in MEASURES
+    }
+    return [key for key, _ in groups], values, patients.to_numpy()
 
 
-def _checked_body(body, wanted) -> np.ndarray:
-    body = np.asarray(body, bool)
-    if body.shape != wanted.shape:
-        raise BadInput(f"a body mask {body.shape} came with an image {wanted.shape}, expected one shape")
-    return body
+def _mean(weights, column) -> np.ndarray:
+    """`(rows,)` weighted means over the cases in which a measure is defined; NaN where there is none."""
+    known = ~np.isnan(column)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return weights[:, known] @ column[known] / weights[:, known].sum(1)

@@ -64,7 +64,8 @@ def edge(path: Path, edges: dict[str, Edge], titles: dict[str, str]) -> Path:
         titles: from a way to what it is called.
     """
     looks = style(edges)
-    reach = 2.5 * max(each.width_mm for each in edges.values())
+    widest = max(each.width_mm for each in edges.values())
+    reach = min(2.5 * widest, max(np.abs(each.distance_mm).max() for each in edges.values()))
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(6.4, 3.8), layout="constrained")
         panel = figure.subplots()
@@ -77,5 +78,12 @@ def edge(path: Path, edges: dict[str, Edge], titles: dict[str, str]) -> Path:
         panel.axhspan(0.1, 0.9, color="#eceff1", zorder=0)
         panel.set(xlabel="distance from the edge (mm)", ylabel="part of the step", xlim=(-reach, reach))
         panel.set(ylim=(-0.25, 1.25))
-        figure.legend(loc="outside lower left", ncols=2, fontsize=8, title="10 % to 90 %", title_fontsize=8)
+        figure.legend(
+            loc="outside lower left",
+            ncols=2,
+            fontsize=8,
+            title="width, 10 % to 90 %",
+            title_fontsize=8,
+            alignment="left",
+        )
         return png(figure, path)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from scipy import ndimage
 
 from radzoo.images.intensity import window as windowed
-from radzoo.metrics.restoration import WINDOWS, Window
+from radzoo.metrics.restored import WINDOWS, Window
 from radzoo.metrics.sharpness import gradient, within
 from radzoo.metrics.tissue import TISSUES
 from radzoo.report.figures import DPI, STYLE, save
