@@ -112,10 +112,11 @@ def learning(path: Path, runs: list[dict], measure: str = "AUC") -> Path:
         figure = Figure(figsize=(8.2, 2.1 * len(runs) + 0.2), layout="constrained")
         axes = figure.subplots(len(runs), 2, squeeze=False)
         for (loss, area), run in zip(axes, runs, strict=True):
-            lowest = min(epochs["val_score"].min() for epochs in run["trainings"].values())
-            chance = 0.5 if measure == "AUC" else 0.0
-            area.set(ylim=(np.nanmin([chance - 0.05, lowest]), 1.01))
-            area.axhline(chance, color="#c9ced2", lw=0.8, zorder=0)
+            if measure != "PSNR":  # decibels have no end
+                lowest = min(epochs["val_score"].min() for epochs in run["trainings"].values())
+                chance = 0.5 if measure == "AUC" else 0.0
+                area.set(ylim=(np.nanmin([chance - 0.05, lowest]), 1.01))
+                area.axhline(chance, color="#c9ced2", lw=0.8, zorder=0)
             loss.set_title(f"{run['label']}: loss")
             area.set_title(f"{measure} on validation")
             for fold, epochs in run["trainings"].items():

@@ -24,33 +24,39 @@ SHOWN = tuple(window for window in WINDOWS if window.name != "full")
 SIDE = 300  # pixels of a panel's width
 INSET = 4  # the enlarged square is this part of the shown width
 GAP, LEFT, TOP, FOOT = 6, 128, 30, 24  # pixels between panels, and around them for words
-ROWS = ("slice", "enlarged", "error:\nway \N{MINUS SIGN} wanted", "taken away:\nway \N{MINUS SIGN} noisy")
-NICE = (1, 2, 5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000)  # HU, ends of the scale of differences
+NICE = (1, 1.5, 2, 3, 5, 7.5, 10)  # times a power of ten: ends of the scale of differences
 FRAME = "#f0c419"
+WANTED = "wanted"
 
 
-def draw(folder: Path, row: int, noisy, ways: dict, wanted, spacing_mm, *, body, windows=SHOWN) -> list[dict]:
+def draw(
+    folder: Path, row: int, noisy, ways: dict, wanted, spacing_mm, *, body, windows=SHOWN, unit="HU", came="noisy"
+) -> list[dict]:
     """One picture per window: columns are the noisy image, each way, and the wanted one.
 
     Args:
         folder: `figures/` of the run.
         row: of the index; file names hold it and nothing else.
-        noisy, wanted: `(h, w)` or `(z, y, x)`, HU. Of a volume the plane with most of the window's tissue is shown.
+        noisy, wanted: `(h, w)` or `(z, y, x)`. Of a volume the plane with most of the window's tissue is shown. `noisy`
+            is None where the image as it came is of another modality.
         ways: from the title of a way to its image.
         spacing_mm: `(y, x)` or `(z, y, x)`.
         body: boolean mask of the patient (`metrics.body_mask`): what is shown, and where the enlarged square lies.
         windows: of `metrics.Window`.
+        unit: of the images and windows.
+        came: the title of `noisy`.
     Returns:
         For each picture `{"file", "window", "plane"}`, the last the number of the plane from 1, None for a flat image.
     """
     found = []
     for window in windows:
         z = plane_of(wanted, body, window)
-        planes = [image if z is None else image[z] for image in (noisy, *ways.values(), wanted, body)]
-        *images, inside = map(np.asarray, planes)
+        images = ({} if noisy is None else {came: noisy}) | ways | {WANTED: wanted}
+        images = {name: np.asarray(image if z is None else image[z]) for name, image in images.items()}
+        inside = np.asarray(body if z is None else body[z])
         file = f"slice_{row}_{window.name.replace(' ', '_')}.jpg"
-        names = ["noisy", *ways, "wanted"]
-        _sheet(folder / file, dict(zip(names, images, strict=True)), inside, spacing_mm[-2:], window)
+        first = None if noisy is None else came
+        _sheet(folder / file, images, inside, spacing_mm[-2:], window, first, unit)
         found.append({"file": file, "window": window.name, "plane": None if z is None else z + 1})
     return found
 
@@ -75,16 +81,16 @@ def inset(wanted, body, window: Window, side: int) -> tuple[int, int]:
     return tuple(int(np.clip(c - side // 2, 0, n - side)) for c, n in zip((y, x), score.shape, strict=True))
 
 
-def _sheet(path, images: dict, body, spacing, window):
-    """All panels of one window."""
+def _sheet(path, images: dict, body, spacing, window, first, unit):
+    """All panels of one window; `first` is the title of the image as it came, if there is one."""
     images, body = _isotropic(images, body, spacing)
     top, left, height, width = _box(body)
     side = max(8, width // INSET)
-    y, x = inset(images["wanted"], body, window, side)
+    y, x = inset(images[WANTED], body, window, side)
     tall = round(SIDE * height / width)
     crops = {name: image[top : top + height, left : left + width] for name, image in images.items()}
-    limit = _limit(crops["noisy"] - crops["wanted"])
-    heights = (tall, SIDE, tall, tall)
+    limit = _limit(crops[first or next(iter(crops))] - crops[WANTED])
+    heights = (tall, SIDE, tall, tall) if first else (tall, SIDE, tall)
     sheet = _Page(len(images), heights)
     with matplotlib.rc_context(STYLE):
         for column, (name, crop) in enumerate(crops.items()):
@@ -95,14 +101,16 @@ def _sheet(path, images: dict, body, spacing, window):
             panel.add_patch(matplotlib.patches.Rectangle(corner, side * scale, side * scale, ec=FRAME, fc="none"))
             square = images[name][y : y + side, x : x + side]
             sheet.panel(1, column, _grey(square, window, (SIDE, SIDE)))
-            if name != "wanted":
-                sheet.panel(2, column, _difference(crop - crops["wanted"], limit, (SIDE, tall)))
-            if name not in ("wanted", "noisy"):
-                sheet.panel(3, column, _difference(crop - crops["noisy"], limit, (SIDE, tall)))
-        for number, text in enumerate(ROWS):
-            sheet.say(number, text)
-        sheet.bar(2, len(images) - 1, limit)
-        sheet.foot(f"window {window.name}, {window.low:g} to {window.high:g} HU".replace("-", "\N{MINUS SIGN}"))
+            if name != WANTED:
+                sheet.panel(2, column, _difference(crop - crops[WANTED], limit, (SIDE, tall)))
+            if first and name not in (WANTED, first):
+                sheet.panel(3, column, _difference(crop - crops[first], limit, (SIDE, tall)))
+        minus = "\N{MINUS SIGN}"
+        rows = ("slice", "enlarged", f"error:\nway {minus} {WANTED}", f"taken away:\nway {minus}\n{first}")
+        for number in range(len(heights)):
+            sheet.say(number, rows[number])
+        sheet.bar(2, len(images) - 1, limit, unit)
+        sheet.foot(f"window {window.name}, {window.low:g} to {window.high:g} {unit}".replace("-", minus))
         sheet.save(path)
 
 
@@ -132,13 +140,13 @@ class _Page:
         _, y, _, height = self.place(row, 0)
         self.figure.text((LEFT - 8) / self.size[0], y + height / 2, text, ha="right", va="center", fontsize=8)
 
-    def bar(self, row, column, limit):
+    def bar(self, row, column, limit, unit):
         """The scale of the differences, in the panel that has none."""
         x, y, width, height = self.place(row, column)
         axes = self.figure.add_axes([x + 0.05 * width, y + 0.1 * height, 0.06 * width, 0.8 * height])
         axes.imshow(np.linspace(1, 0, 256)[:, None], cmap="gray", aspect="auto", extent=(0, 1, -limit, limit))
         axes.set_xticks([])
-        axes.set_yticks([-limit, 0, limit], [f"\N{MINUS SIGN}{limit} HU", "0", f"+{limit} HU"], fontsize=9)
+        axes.set_yticks([-limit, 0, limit], [f"\N{MINUS SIGN}{limit:g} {unit}", "0", f"+{limit:g} {unit}"], fontsize=9)
         axes.yaxis.tick_right()
         axes.tick_params(length=0)
 
@@ -174,10 +182,11 @@ def _box(body) -> tuple[int, int, int, int]:
     return sides[0][0], sides[1][0], sides[0][1], sides[1][1]
 
 
-def _limit(difference) -> int:
+def _limit(difference) -> float:
     """The end of the scale: what 99 % of the noise stays below, rounded up."""
-    most = np.quantile(np.abs(difference), 0.99)
-    return next((each for each in NICE if each >= most), NICE[-1])
+    most = max(float(np.quantile(np.abs(difference), 0.99)), 1e-6)
+    power = 10.0 ** np.floor(np.log10(most))
+    return float(next(each for each in NICE if each * power >= most) * power)
 
 
 def _grey(image, window, size) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from radzoo.images import palette
 from radzoo.metrics import FEW
-from radzoo.report import curves, figures, made, words
+from radzoo.report import figures, imaged, made, words
 from radzoo.report.page import rendered
 from radzoo.report.segmentation import cases, dots, limits, looking, saying, volumes, where
 from radzoo.report.segmentation.reading import cases_of, read
@@ -58,8 +58,9 @@ def context(run, pictures) -> dict:
         "gallery": cases.gallery(run, seen),
         "hidden": len(run.hidden & set(cases_of(run, run.best)["row"])),
         "table": cases.table(run),
-        "counts": _counts(run),
+        "counts": imaged.counts(run),
         "learning": _learning(run),
+        "score": "Dice",
         "left_out": limits.left_out(run),
         "weights": made.weights(run.environment["weights"]),
         "recipe": json.dumps(made.without_folders(run.recipe), indent=2, ensure_ascii=False),
@@ -110,28 +111,10 @@ def _dots(run):
     return figures.inline(dots.draw(path, columns)) if columns else None
 
 
-def _counts(run) -> dict:
-    """Cases and patients per part: `{"parts": names, "cells": [(cases, patients)]}`."""
-    table = run.split
-    if run.folds:
-        parts = {f"fold {fold}": table["fold"] == str(fold) for fold in range(1, run.folds + 1)}
-        parts["all"] = table["fold"] != ""
-    else:
-        names = {"training": "train", "validation": "validation", "test": "test"}
-        parts = {name: table["split"] == value for name, value in names.items()}
-    chosen = [table[part] for part in parts.values()]
-    return {"parts": list(parts), "cells": [(len(cell), cell["patient"].nunique()) for cell in chosen]}
-
-
 def _learning(run):
-    """One row for each way, and for each network of a cascade."""
-    history = run.history[run.history["repeat"] == 0] if "repeat" in run.history else run.history
     names = {(row["model"], row["way"]): row for row in run.rows if not row["refined"]}
-    runs = []
-    for (model, named, stage), epochs in history.groupby(["model", "way", "stage"], sort=False):
-        label = f"{model} {named}" if run.several else way(names[model, named])
-        stage = {"organ": f", {run.recipe['mask']['inside']}", "inside": ", inside"}.get(stage, "")
-        trainings = dict(list(epochs.groupby("fold", sort=False)))
-        runs.append({"label": words.plain(label + stage), "way": named, "trainings": trainings})
-    path = run.folder / "figures" / "learning.png"
-    return figures.inline(curves.learning(path, runs, "Dice")) if runs else None
+
+    def label(*found):
+        return " ".join(found) if run.several else way(names[found])
+
+    return imaged.learning(run, label, "Dice")

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 
-from radzoo.errors import BadInput
+from radzoo.report.imaged import files, hidden
 from radzoo.report.segmentation.words import with_claims
-
-JSON = ("recipe", "environment", "metrics")
-CSV = ("split", "history", "cases")
-TEXT = dict.fromkeys(
-    ("patient", "fold", "split", "phase", "way", "model", "refined", "class", "status", "burnt_in", "stage"), str
-)
 
 
 def read(folder: Path) -> SimpleNamespace:
@@ -29,15 +22,7 @@ def read(folder: Path) -> SimpleNamespace:
     Raises:
         BadInput: a file is missing.
     """
-    names = [f"{name}.json" for name in JSON] + [f"{name}.csv" for name in CSV]
-    missing = [name for name in names if not (folder / name).is_file()]
-    if missing:
-        raise BadInput(f"{folder} lacks {', '.join(missing)}: a report needs the folder of a finished run")
-    run = SimpleNamespace(folder=folder)
-    for name in JSON:
-        setattr(run, name, json.loads((folder / f"{name}.json").read_text(encoding="utf-8")))
-    for name in CSV:
-        setattr(run, name, _table(folder / f"{name}.csv"))
+    run = files(folder, ("split", "history", "cases"))
     metrics = run.metrics
     run.task = metrics["task"]
     run.classes, run.unit, run.folds = metrics["classes"], metrics["unit"], metrics["folds"]
@@ -50,21 +35,8 @@ def read(folder: Path) -> SimpleNamespace:
     scratch.sort(key=lambda row: (row["model"] != run.best["model"], row["refined"] != run.best["refined"]))
     run.scratch = scratch[0] if scratch else None
     run.cases["patient"] = run.cases["row"].map(run.split.drop_duplicates("row").set_index("row")["patient"])
-    run.hidden = _hidden(run)
+    run.hidden = hidden(run)
     return run
-
-
-def _table(path: Path) -> pd.DataFrame:
-    table = pd.read_csv(path, dtype=TEXT, keep_default_na=False, na_values=[""])
-    return table.fillna({name: "" for name in table.columns if name in TEXT})
-
-
-def _hidden(run) -> set[int]:
-    path = run.folder / "images.csv"
-    if run.recipe["burnt_in"] or not path.is_file():
-        return set()
-    images = _table(path)
-    return set(images.loc[images["burnt_in"] != "", "row"])
 
 
 def cases_of(run, row) -> pd.DataFrame:
