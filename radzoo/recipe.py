@@ -177,8 +177,8 @@ class Restoration:
     Attributes:
         simulate: how a worse image is made of a good CT (`radzoo.physics`): `low_dose` or `sparse_view`; `none` where
             the index has a column of targets.
-        photons: that reach a detector cell through air in the scan of the good image. Of a real one nobody knows them:
-            they are assumed, and the report says so.
+        photons: that reach a detector cell through air in the scan of the good image. None is 100,000 of a phantom, and
+            of a real image, whose photons nobody knows, those that explain its own noise.
         dose: the part of these photons that the worse image has.
         electronic: standard deviation of the noise of the electronics, in photons.
         views: over the half circle, in the scan of the good image.
@@ -191,7 +191,7 @@ class Restoration:
     """
 
     simulate: Literal["none", "low_dose", "sparse_view"] = "none"
-    photons: float = 1e5
+    photons: float | None = None
     dose: float = 0.25
     electronic: float = 3.2
     views: int = 1000

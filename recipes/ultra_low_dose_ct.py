@@ -21,7 +21,7 @@ RECIPE = Recipe(
     data=Data(
         index="phantom:low_dose_ct", image="image", mask="mask", patient="patient_id", split=(0.45, 0.1, 0.45)
     ),
-    restoration=Restoration(simulate="low_dose", photons=1e5, dose=0.1, patches=32),
+    restoration=Restoration(simulate="low_dose", dose=0.1, patches=32),
     loss="mse",
     scratch=Phase(epochs=12, learning_rate=1e-3, schedule="cosine", warmup=1, patience=12),
     batch=8,

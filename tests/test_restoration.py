@@ -17,7 +17,7 @@ from radzoo.data.pair_windows import PairWindows, turned
 from radzoo.data.pairs import Pairs
 from radzoo.data.patches import Window
 from radzoo.data.store import WHITE
-from radzoo.data.worse import Worse, padded
+from radzoo.data.worse import Worse
 from radzoo.errors import BadInput
 from radzoo.images import Input
 from radzoo.images.volumes import read as read_volume
@@ -152,7 +152,9 @@ def test_a_simulated_scan_is_said_and_measured_in_hu(scan_run):
     assert metrics["simulated"] == {
         "simulate": "low_dose", "photons": 1e4, "dose": 0.1, "electronic": 3.2, "clean": False
     }  # fmt: skip
-    assert any("1000 of 10000 photons per reading" in note and "assumption" in note for note in metrics["notes"])
+    assert any("10 % of their photons" in note and "an assumption (10000" in note for note in metrics["notes"])
+    applied = pd.read_csv(scan_run.folder / "images.csv")["applied"]
+    assert applied.str.endswith("noise of 1e+03 of 1e+04 assumed photons per reading").all()
     rows = {row["name"]: row["windows"] for row in metrics["rows"]}
     windows = [(each["window"], each["low"], each["high"]) for each in rows["noisy"]]
     assert windows == [("soft tissue", -160, 240), ("lung", -1350, 150), ("full", -1024, 3071)]
@@ -231,12 +233,6 @@ def test_only_ct_is_scanned(images, scans):
         Worse(how, clean=True)(replace(volume, values=volume.values + 1000), np.random.default_rng(0))
     with pytest.raises(BadInput, match="half circle"):
         Worse(replace(how, simulate="sparse_view", views=8, keep=8), clean=True)(volume, np.random.default_rng(0))
-
-
-def test_slices_are_made_square_and_cut_back():
-    values = np.arange(2 * 3 * 5, dtype="float32").reshape(2, 3, 5)
-    square, box = padded(values)
-    assert square.shape == (2, 5, 5) and (square[box] == values).all() and (square[:, 0] == 0).all()
 
 
 @pytest.mark.parametrize("turns", [False, True])

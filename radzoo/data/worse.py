@@ -8,7 +8,7 @@ import numpy as np
 
 from radzoo.errors import BadInput
 from radzoo.images.volumes import Volume
-from radzoo.physics import low_dose, sparse_view
+from radzoo.physics import low_dose, readings, sparse_view
 from radzoo.recipe import Restoration
 
 
@@ -38,16 +38,18 @@ class Worse:
         if self.how.simulate == "sparse_view":
             kept = len(range(0, self.how.views, self.how.keep))
             return f"The images are simulated: filtered back-projection of {kept} of {self.how.views} parallel views."
-        left = f"{self.how.photons * self.how.dose:g} of {self.how.photons:g} photons per reading"
+        part = f"{100 * self.how.dose:g} %"
         if self.clean:
-            return f"The images are simulated scans of fabricated ones, with {left} (parallel beam)."
+            photons = self.how.photons or readings.PHOTONS
+            return f"The images are simulated scans of fabricated ones, with {part} of {photons:g} photons per reading."
+        known = f"{self.how.photons:g}" if self.how.photons else "the number that explains the noise of each"
         return (
-            f"Noise was added to real images as if {left} were left; how many there were is an assumption, and the "
-            "targets hold the noise of their own dose."
+            f"Noise was added to real images as if {part} of their photons were left. How many they had is an "
+            f"assumption ({known}, images.csv), and the targets hold the noise of their own dose."
         )
 
     def __call__(self, volume: Volume, generator: np.random.Generator) -> Volume:
-        """The worse volume, of the same grid.
+        """The worse volume, of the same grid; the last of its steps says how it was made.
 
         Raises:
             BadInput: no CT in HU; as `physics.low_dose` and `physics.sparse_view`.
@@ -56,29 +58,24 @@ class Worse:
             raise BadInput("an image without HU came, a scan is simulated of CT volumes: pass --size 1 H W for planes")
         if volume.modality not in ("CT", None):
             raise BadInput(f"the image is {volume.modality}, scans are simulated of CT: give its own column of targets")
-        square, box = padded(np.asarray(volume.values, "float32"))
-        values, _ = self._scan(square, volume.spacing_mm, generator)
-        return replace(volume, values=values[box].astype("float32"))
+        values, step = self._scan(np.asarray(volume.values, "float32"), volume.spacing_mm, generator)
+        return replace(volume, values=values, applied=(*volume.applied, step))
 
-    def _scan(self, values: np.ndarray, spacing_mm, generator: np.random.Generator):
-        how = self.how
+    def _scan(self, values: np.ndarray, spacing_mm, generator: np.random.Generator) -> tuple[np.ndarray, str]:
+        how, photons = self.how, {"photons": self.how.photons} if self.how.photons else {}
         if how.simulate == "sparse_view":
-            return sparse_view.simulate(values, spacing_mm, keep=how.keep, views=how.views)
-        options = {"electronic": how.electronic}
+            found, facts = sparse_view.simulate(values, spacing_mm, keep=how.keep, views=how.views)
+            return found, f"{facts['views']} of {facts['of_views']} views"
         if self.clean:
-            return low_dose.simulate(values, spacing_mm, generator, photons=how.photons * how.dose, **options)
-        return low_dose.insert(values, spacing_mm, generator, fraction=how.dose, photons=how.photons, **options)
+            left = (how.photons or readings.PHOTONS) * how.dose
+            found, _ = low_dose.simulate(values, spacing_mm, generator, photons=left, electronic=how.electronic)
+            return found, f"scan with {left:.3g} photons per reading"
+        found, facts = low_dose.insert(
+            values, spacing_mm, generator, fraction=how.dose, electronic=how.electronic, **photons
+        )
+        return found, f"noise of {facts['photons']:.3g} of {facts['assumed_photons']:.3g} assumed photons per reading"
 
 
 def worse(how: Restoration, *, clean: bool) -> Worse | None:
     """None where targets are files."""
     return None if how.simulate == "none" else Worse(how, clean)
-
-
-def padded(values: np.ndarray) -> tuple[np.ndarray, tuple[slice, ...]]:
-    """Slices `(z, y, x)` with their least value, air, around them until they are square; and where they lie in it."""
-    side = max(values.shape[1:])
-    before = [(side - each) // 2 for each in values.shape[1:]]
-    around = [(0, 0), *((a, side - each - a) for a, each in zip(before, values.shape[1:], strict=True))]
-    box = (slice(None), *(slice(a, a + each) for a, each in zip(before, values.shape[1:], strict=True)))
-    return np.pad(values, around, constant_values=values.min()), box

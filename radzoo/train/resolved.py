@@ -17,7 +17,7 @@ from radzoo.errors import BadInput
 from radzoo.images.augment import turns_on_laterality
 from radzoo.losses import loss_for
 from radzoo.metrics import read_rule
-from radzoo.physics import low_dose
+from radzoo.physics import readings
 from radzoo.recipe import Augment, Mask, Recipe, Restoration
 from radzoo.train import optimiser
 from radzoo.train.ensembles import MOST
@@ -203,7 +203,7 @@ def _check_restoration(recipe: Recipe, demand) -> None:
     demand(len(recipe.data.mask) <= 1, "a restoration takes one mask beside its target: name one column")
     demand(how.patches > 0, f"--restoration.patches {how.patches} came, expected a number of windows above 0")
     demand(0 < how.dose < 1, f"--restoration.dose {how.dose} came, expected a part of the dose between 0 and 1")
-    low_dose.check_dose(how.photons * how.dose, how.electronic)
+    readings.check_dose((readings.PHOTONS if how.photons is None else how.photons) * how.dose, how.electronic)
     views = how.keep >= 1 and how.views >= how.keep
     demand(views, f"every {how.keep}th of {how.views} views came, expected 1 or more, of at least as many")
     demand(recipe.augment == Augment(), "--augment came for a restoration, whose noise it would blur: leave it out")
