@@ -4,7 +4,7 @@ The network's layers are not public: what is built in their place says so (`radz
 the largest component are tried beside the plain masks.
 
 Expect   on the phantoms, 16 patients to learn from and 11 to be tested: Dice .962 (95 % CI .958 to .967) with the cut,
-         .958 without (difference .004, p < .001), pixels without shapes .949; 9 minutes beside other work. What phantoms
+         .958 without (difference .004, p < .001), pixels without shapes .949; 9 minutes beside other work. What they
          taught finds the liver in one patient (Dice .74) and not in another (.04)
 
 Run      radzoo run liver_graph_cut

@@ -3,7 +3,7 @@
 Both images of a patient are channels; windows lie on lesions half of the time, for nearly all of a brain is none.
 
 Expect   on the phantoms, 15 patients to learn from and 11 to be tested: Dice .74 (95 % CI .71 to .75), pixels without
-         shapes .28; 17 minutes beside other work. What phantoms taught finds little in patients: Dice .01 and .50 on two
+         shapes .28; 17 minutes beside other work. What they taught finds little in patients: Dice .01 and .50 on two
 
 Run      radzoo run ms_lesions
          radzoo run ms_lesions --data.index INDEX.csv --data.image flair t1 --data.mask lesion --data.patient patient_id
