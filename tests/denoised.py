@@ -47,7 +47,7 @@ def images(row, ways=tuple(BLUR)):
 
 
 def pictures(ways=tuple(BLUR)):
-    return lambda row: (target(row)[0], images(row, ways), SPACING)
+    return lambda row: (target(row)[0], images(row, ways), SPACING, target(row)[1])
 
 
 def fabricate(folder, *, patients=12, folds=0, ways=tuple(BLUR), ct=True, **changes):

@@ -18,9 +18,10 @@ def write(folder: str | os.PathLike, pictures: Callable[[int], tuple] | None = N
         folder: holds `recipe.json`, `environment.json`, `metrics.json`, `split.csv`, `history.csv` and `cases.csv`;
             `noise.csv`, `inserts.csv` and `tissues.csv` where they could be measured; where there is an `images.csv`,
             cases whose `burnt_in` is not empty are not shown.
-        pictures: index row of a tested case -> `(wanted, ways, spacing_mm)`: images `(h, w)` or `(z, y, x)` in the unit
-            of `metrics.json`, `ways` from the name of a way to its image, the spacing in the order of the axes. It is
-            asked for three cases; None shows what an earlier call left in `figures/`.
+        pictures: index row of a tested case -> `(wanted, ways, spacing_mm, labels)`: images `(h, w)` or `(z, y, x)` in
+            the unit of `metrics.json`, `ways` from the name of a way to its image, the spacing in the order of the
+            axes, and a label map of inserts or None. It is asked for three cases; None shows what an earlier call left
+            in `figures/`.
     Returns:
         The path of the page. Only files that an earlier call made are replaced.
     Raises:

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from radzoo.metrics import Window, body_mask
 from radzoo.report import figures
-from radzoo.report.restoration import looking
+from radzoo.report.restoration import looking, rims
 from radzoo.report.restoration.words import NOISY, PSNR, SHARPNESS, came, named
 
 SEEN = "looked.json"  # in `figures/`: what an earlier call drew
@@ -34,12 +34,20 @@ def chosen(run) -> dict[str, int]:
     return found
 
 
-def gallery(run, pictures) -> list[dict]:
-    """`[{"title", "row", "rmse", "pictures": [{"uri", "said"}]}]`; empty where nobody gave pictures."""
+def look(run, pictures) -> dict:
+    """Draws what the page shows of images, or reads what an earlier call drew.
+
+    Returns:
+        `cases`, `{title: {"row", "drawn"}}`, and `rim` (`rims.draw`); nothing where nobody gave pictures.
+    """
     path = run.folder / "figures" / SEEN
     if pictures is not None:
         figures.save(path, json.dumps(_drawn(run, pictures)).encode())
-    seen = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"cases": {}, "rim": None}
+
+
+def gallery(run, seen: dict) -> list[dict]:
+    """`[{"title", "row", "rmse", "pictures": [{"uri", "said"}]}]` of what `look` saw."""
     own = errors(run, run.best["name"])["rmse"]
     return [
         {
@@ -51,7 +59,7 @@ def gallery(run, pictures) -> list[dict]:
                 for one in case["drawn"]
             ],
         }
-        for title, case in seen.items()
+        for title, case in seen["cases"].items()
     ]
 
 
@@ -61,12 +69,11 @@ def _said(one) -> str:
 
 
 def _drawn(run, pictures) -> dict:
-    """Draws the cases: `{title: {"row", "drawn"}}`."""
-    ct, found = run.unit == "HU", {}
+    ct, found, rim = run.unit == "HU", {}, None
     shown = [Window(each["window"], each["low"], each["high"]) for each in run.best["windows"]]
     shown = [window for window in shown if window.name != "full"] or shown
     for title, row in tqdm(chosen(run).items(), desc="report", unit="case", leave=False):
-        wanted, ways, spacing = pictures(row)
+        wanted, ways, spacing, labels = pictures(row)
         order = [run.best["name"], *(each["name"] for each in (*run.classical, *run.trained) if each is not run.best)]
         images = {named(run.metrics, name): ways[name] for name in order}
         body = body_mask(wanted) if ct else np.ones(wanted.shape, bool)
@@ -75,7 +82,9 @@ def _drawn(run, pictures) -> dict:
             unit=run.unit, came=came(run.metrics),
         )  # fmt: skip
         found[title] = {"row": row, "drawn": drawn}
-    return found
+        if rim is None and labels is not None:
+            rim = rims.draw(run, row, {each["name"]: ways[each["name"]] for each in run.rows}, labels, spacing)
+    return {"cases": found, "rim": rim}
 
 
 def table(run) -> dict:

@@ -22,7 +22,7 @@ def write(folder: Path, pictures) -> Path:
 
 def context(run, pictures) -> dict:
     """Everything that the page shows."""
-    rows = _rows(run)
+    rows, seen = _rows(run), cases.look(run, pictures)
     return {
         "run": run,
         "test": run.test,
@@ -50,7 +50,8 @@ def context(run, pictures) -> dict:
         "inserts": tables.inserts(run),
         "tissues": tables.tissues(run),
         "shift": harm.SHIFT,
-        "gallery": cases.gallery(run, pictures),
+        "gallery": cases.gallery(run, seen),
+        "rim": seen["rim"] and seen["rim"] | {"uri": figures.inline(run.folder / "figures" / seen["rim"]["file"])},
         "hidden": len(run.hidden & set(run.cases["row"])),
         "table": cases.table(run),
         "counts": imaged.counts(run),

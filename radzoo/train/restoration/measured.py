@@ -11,6 +11,7 @@ from radzoo.data import Index
 from radzoo.data.split import folds, parts
 from radzoo.data.store import WHITE
 from radzoo.errors import BadInput
+from radzoo.images.phantoms import KINDS, SETS
 from radzoo.metrics import (
     WINDOWS,
     Window,
@@ -67,7 +68,7 @@ def measured(recipe: Recipe, index: Index, view: View, outcomes: list[Outcome]) 
     for outcome in outcomes:
         ways.setdefault(name_of(outcome), {})[outcome.job.fold] = outcome
     scale, tables = Scale(view), {"cases": [], "tissues": [], "noise": [], "inserts": []}
-    for found in _images(index, view, ways, scale):
+    for found in _images(index, view, ways, scale, known_inserts(recipe)):
         for name, rows in found.items():
             tables[name] += rows
     tables = {name: pd.DataFrame(rows) for name, rows in tables.items()}
@@ -91,10 +92,23 @@ def measured(recipe: Recipe, index: Index, view: View, outcomes: list[Outcome]) 
 
 
 def _ct(view: View) -> bool:
-    return view.pairs.facts(view.keys[0])["modality"] == "CT" or view.pairs.worse is not None
+    """Whether targets are in HU. Of a target without a known modality its window says it: only that of CT begins below
+    0."""
+    pairs = view.pairs
+    same = pairs.wanted.window == view.spec.window
+    modality = pairs.facts(view.keys[0])["modality"] if same else None
+    negative = Scale(view).numbers and Scale(view).ends[0] < 0
+    return pairs.worse is not None or modality == "CT" or (modality is None and negative)
 
 
-def _images(index: Index, view: View, ways: dict[str, dict[int, Outcome]], scale: Scale):
+def known_inserts(recipe: Recipe) -> tuple[str, ...]:
+    """The names of the labels 1, 2, ... of masks, where the recipe or the phantoms have them."""
+    kind = SETS.get(recipe.data.index.partition("phantom:")[2], {}).get("kind")
+    names = recipe.data.classes or (KINDS[kind].classes if kind else ())
+    return () if any("=" in name for name in names) else names
+
+
+def _images(index: Index, view: View, ways: dict[str, dict[int, Outcome]], scale: Scale, inserts: tuple[str, ...]):
     """Image by image the rows of all tables."""
     from tqdm import tqdm
 
@@ -118,7 +132,8 @@ def _images(index: Index, view: View, ways: dict[str, dict[int, Outcome]], scale
                 found["tissues"] += [told | each for each in tissue_bias(image, wanted, inside=body)]
                 found["noise"] += [told | each for each in _spectrum(image - wanted, spacing, body)]
             if labels is not None:
-                names = [str(each) for each in range(1, int(labels.max()) + 1)]
+                count = int(labels.max())
+                names = [*inserts[:count], *(str(each) for each in range(len(inserts) + 1, count + 1))]
                 rims = measure_inserts(image, labels, names, spacing)
                 found["inserts"] += [told | {k: v for k, v in each.items() if k != "edge"} for each in rims]
         yield found

@@ -60,7 +60,7 @@ def go(folder: Path, recipe: Recipe, index: Index, views: dict[str, View]) -> di
 
 
 def _pictures(index: Index, view: View, outcomes: list):
-    """Row of the index -> the target, the image of every way in test by its name, and the spacing; in units."""
+    """Row of the index -> the target, the image of every way in test by its name, the spacing, and labels; in units."""
     place, scale = {row: i for i, row in enumerate(index.table["row"])}, Scale(view)
 
     def pictures(row: int):
@@ -70,6 +70,6 @@ def _pictures(index: Index, view: View, outcomes: list):
         ways = {name_of(each): scale(read_restored(each.place, row)) for each in here}
         key = view.keys[position]
         wanted = scale(baseline.grey(view.pairs.target(key)))
-        return wanted, ways, view.pairs.facts(key)["spacing_mm"] or (1.0,) * wanted.ndim
+        return wanted, ways, view.pairs.facts(key)["spacing_mm"] or (1.0,) * wanted.ndim, view.pairs.labels(key)
 
     return pictures
