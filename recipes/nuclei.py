@@ -3,7 +3,8 @@
 A small U-Net with the weight map of the paper, which presses touching nuclei apart; what still touches is cut at its
 waist. Counted are objects that overlap a true one by more than half.
 
-Expect   no number yet: nobody has run it to its end
+Expect   on 18 of 90 images of the Data Science Bowl, 54 to learn from: F1 of objects .72 (95 % CI .62 to .81) against
+         .50 (.42 to .59) of pixels without shapes, whose Dice is the same, .89; 13 minutes beside other work
 
 Run      radzoo run nuclei
          radzoo run nuclei --data.index INDEX.csv --data.patient None
