@@ -12,9 +12,10 @@ import pandas as pd
 from radzoo import weights
 from radzoo.errors import BadInput
 from radzoo.finished import load
+from radzoo.images.intensity import ends
 from radzoo.images.paths import shown
 from radzoo.images.written import restored as written
-from radzoo.restoring import Restorer, ends, restored
+from radzoo.restoring import Restorer, restored
 
 KINDS = ("auto", *written.KINDS)
 

@@ -13,6 +13,7 @@ from radzoo.data.patches import middle
 from radzoo.data.store import WHITE
 from radzoo.errors import BadInput
 from radzoo.images import Input, Pixels
+from radzoo.images.intensity import ends
 from radzoo.images.volumes import Volume
 from radzoo.images.volumes.fitted import percentiles
 from radzoo.segmenting import window_of
@@ -145,12 +146,6 @@ def restored(
         return found
     found = low + found * np.float32(high - low)
     return found + (first.values - np.clip(first.values, low, high)).astype("float32")
-
-
-def ends(window: tuple[float, float]) -> tuple[np.float32, np.float32]:
-    """The values that `(center, width)` makes 0 and 1 of, as `intensity.window` counts levels."""
-    center, width = window
-    return np.float32(center - width / 2), np.float32(center + width / 2 - 1)
 
 
 def _ends(spec: Input, image: Pixels | Volume) -> tuple[np.float32, np.float32]:

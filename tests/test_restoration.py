@@ -290,3 +290,16 @@ def test_an_image_of_another_kind_than_its_target(scans, tmp_path):
     values = read_volume(str(tmp_path / "new" / table["written"][0])).values
     assert values.min() >= -1024.5 and values.max() <= 3072 and values.min() < -200  # HU, and no relative intensities
     assert json.loads((found.folder / "manifest.json").read_text())["task"] == "restoration"
+
+
+def test_two_scans_of_one_image_differ_by_noise_alone(scans, tmp_path):
+    """Their difference, over the root of two, is as large as what one of them differs by from the good image."""
+    spec = Input(shape=(1, 16, 16, 1), window=(1024.0, 4096.0))
+    pairs = Pairs(spec, None, Worse(Restoration(simulate="low_dose", photons=1e4, dose=0.5), clean=True), tmp_path)
+    key = pairs.add([str(scans / "0-ct.nii.gz")], [""], [""], progress=False)[0]
+    one, other, good = (np.float64(each(key)) * 4095 / WHITE for each in (pairs.image, pairs.again, pairs.target))
+    plane = np.ones((1, 5, 5), bool)
+    inside = ndimage.binary_erosion(np.abs(good[..., 0] - 1024) < 1, plane)[..., None]  # water, and no border of it
+    assert inside.sum() > 300
+    noise = (one - other)[inside].std() / np.sqrt(2)
+    assert noise == pytest.approx((one - good)[inside].std(), rel=0.15) and noise > 10

@@ -18,6 +18,7 @@ from radzoo.data.store import WHITE, cache_folder, image_digest
 from radzoo.data.worse import Worse
 from radzoo.errors import BadInput
 from radzoo.images import Input
+from radzoo.images.intensity import ends
 from radzoo.images.paths import EXAMPLE, shown
 from radzoo.images.volumes import Volume
 
@@ -81,6 +82,19 @@ class Pairs:
     def target(self, key: str) -> np.ndarray:
         """uint16 `(*size, 1)`, white is 65535."""
         return np.load(self._path(key, "target"), mmap_mode="r")
+
+    def again(self, key: str) -> np.ndarray:
+        """The image of a second scan with noise of its own: what both differ by is noise and nothing else."""
+        path = self._path(key, "again")
+        if not path.is_file():
+            facts, (low, high) = self.facts(key), ends(self.spec.window)
+            values = low + self.target(key)[..., 0] / np.float32(WHITE) * (high - low)
+            good = Volume(values, np.diag([*facts["spacing_mm"], 1.0])[[2, 1, 0, 3]], facts["modality"])
+            generator = np.random.default_rng((int(key[:16], 16), 1))
+            image = worked(self.spec, [self.worse(good, generator)], whole=False)[0]
+            with written(path) as temporary, open(temporary, "wb") as file:
+                np.save(file, np.round(image * WHITE).astype("uint16"))
+        return np.load(path, mmap_mode="r")
 
     def labels(self, key: str) -> np.ndarray | None:
         """The label map on the image's pixels, or None where it has none."""

@@ -25,6 +25,11 @@ class Worse:
     clean: bool
 
     @property
+    def noisy(self) -> bool:
+        """Whether two scans of one good image differ."""
+        return self.how.simulate == "low_dose"
+
+    @property
     def told(self) -> dict:
         """What images depend on, and what a report says."""
         if self.how.simulate == "sparse_view":

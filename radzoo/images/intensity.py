@@ -7,6 +7,12 @@ import numpy as np
 from radzoo.errors import BadInput
 
 
+def ends(window: tuple[float, float]) -> tuple[np.float32, np.float32]:
+    """The values that `(center, width)` makes 0 and 1 of, as LINEAR counts levels."""
+    center, width = window
+    return np.float32(center - width / 2), np.float32(center + width / 2 - 1)
+
+
 def window(values: np.ndarray, center: float, width: float, function: str = "LINEAR") -> np.ndarray:
     """Maps values around `center` to 0..1 as DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3 define it.
 

@@ -14,7 +14,7 @@ from radzoo.data.store import WHITE
 from radzoo.train import fit
 from radzoo.train.folder import write_json
 from radzoo.train.jobs import Job
-from radzoo.train.restoration.jobs import Outcome, keep_restored
+from radzoo.train.restoration.jobs import Outcome, restore_parts
 from radzoo.train.restoration.prepared import View
 
 NOISY = "noisy"
@@ -48,8 +48,7 @@ def do(folder: Path, seed: int, index: Index, fold: int, view: View, way: str) -
             def restore(image):
                 return denoisers.denoise(way, chosen.strength, grey(image))
 
-        for part in ("validation", "test"):
-            keep_restored(place, index, view, restore, rows[part], f"{label}, {part}")
+        restore_parts(place, index, view, restore, rows, label)
         write_json(place / "done.json", {"detail": detail, "note": "", "history": [], "loaded": None})
     return Outcome(job, place, json.loads((place / "done.json").read_text(encoding="utf-8")))
 

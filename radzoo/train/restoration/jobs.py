@@ -46,30 +46,40 @@ def do(folder: Path, recipe: Recipe, index: Index, job: Job, view: View) -> Outc
     return Outcome(job, place, json.loads((place / "done.json").read_text(encoding="utf-8")))
 
 
-def restored_file(place: Path, row: int) -> Path:
-    """The file with one image as a way restored it."""
-    return place / "restored" / f"{row}.npz"
+def restored_file(place: Path, row: int, again: bool = False) -> Path:
+    """The file with one image as a way restored it, or with that of its second scan (`Pairs.again`)."""
+    return place / ("again" if again else "restored") / f"{row}.npz"
 
 
-def read_restored(place: Path, row: int) -> np.ndarray:
+def read_restored(place: Path, row: int, again: bool = False) -> np.ndarray:
     """float32 of the image's size, 0..1 over the target's window; a little beyond it where the way went there."""
-    with np.load(restored_file(place, row), allow_pickle=False) as file:
+    with np.load(restored_file(place, row, again), allow_pickle=False) as file:
         return file["image"]
 
 
-def keep_restored(place: Path, index: Index, view: View, restore, positions, label: str) -> None:
-    """Writes every image that is not restored yet.
+def restore_parts(place: Path, index: Index, view: View, restore, rows: dict, label: str) -> None:
+    """Writes every image of validation and test that is not restored yet, and the second scans of test.
 
     Args:
         restore: from uint16 `(*size, channels)` (`Pairs.image`) to float32 `(*size)`.
-        positions: of the images in the index.
+        rows: positions in the index, of each part.
     """
+    for part in ("validation", "test"):
+        if part in rows:
+            keep_restored(place, index, view, restore, rows[part], f"{label}, {part}")
+    if "test" in rows and view.pairs.worse and view.pairs.worse.noisy:
+        keep_restored(place, index, view, restore, rows["test"], f"{label}, test scanned again", again=True)
+
+
+def keep_restored(place: Path, index: Index, view: View, restore, positions, label: str, again: bool = False) -> None:
+    """As `restore_parts`, of images at these positions of the index."""
     from tqdm import tqdm
 
     for position in tqdm(positions, label, file=sys.stderr):
-        file = restored_file(place, int(index.table["row"].iloc[position]))
+        file = restored_file(place, int(index.table["row"].iloc[position]), again)
         if not file.is_file():
-            image = restore(view.pairs.image(view.keys[position]))
+            read = view.pairs.again if again else view.pairs.image
+            image = restore(read(view.keys[position]))
             file.parent.mkdir(parents=True, exist_ok=True)
             with replacing(file) as temporary:
                 np.savez_compressed(temporary, image=image.astype("float32"))
@@ -87,10 +97,7 @@ def _train(folder: Path, place: Path, recipe: Recipe, index: Index, job: Job, vi
             keep(models_folder(folder, job), made)
         options = recipe.restoration
         look = Restorer(made, view.spec, recipe.batch, options.overlap, options.turns, options.turns)
-        for part in ("validation", "test"):
-            if part in rows:
-                label = f"{job.label}, {part}"
-                keep_restored(place, index, view, lambda image: look(image)[..., 0], rows[part], label)
+        restore_parts(place, index, view, lambda image: look(image)[..., 0], rows, job.label)
     facts = {
         "detail": "", "note": "", "history": fitted.history, "xla": xla,
         "loaded": dataclasses.asdict(loaded) if loaded else None,

@@ -11,6 +11,7 @@ from radzoo.data import Index
 from radzoo.data.split import folds, parts
 from radzoo.data.store import WHITE
 from radzoo.errors import BadInput
+from radzoo.images.intensity import ends
 from radzoo.images.phantoms import KINDS, SETS
 from radzoo.metrics import (
     WINDOWS,
@@ -20,11 +21,11 @@ from radzoo.metrics import (
     measure_inserts,
     measure_restored,
     noise_power,
+    repeat_noise,
     restoration_summary,
     tissue_bias,
 )
 from radzoo.recipe import Recipe
-from radzoo.restoring import ends
 from radzoo.train.restoration.baseline import grey
 from radzoo.train.restoration.jobs import Outcome, read_restored
 from radzoo.train.restoration.prepared import View
@@ -130,7 +131,9 @@ def _images(index: Index, view: View, ways: dict[str, dict[int, Outcome]], scale
             ]
             if ct:
                 found["tissues"] += [told | each for each in tissue_bias(image, wanted, inside=body)]
-                found["noise"] += [told | each for each in _spectrum(image - wanted, spacing, body)]
+            if ct and view.pairs.worse and view.pairs.worse.noisy:
+                noise = repeat_noise(image, scale(read_restored(places[fold].place, row, again=True)))
+                found["noise"] += [told | each for each in _spectrum(noise, spacing, body)]
             if labels is not None:
                 count = int(labels.max())
                 names = [*inserts[:count], *(str(each) for each in range(len(inserts) + 1, count + 1))]
@@ -139,10 +142,11 @@ def _images(index: Index, view: View, ways: dict[str, dict[int, Outcome]], scale
         yield found
 
 
-def _spectrum(away: np.ndarray, spacing, body) -> list[dict]:
-    """The noise power of one image: rows of frequency (1/mm) and power (HU^2 mm^2); none where no region fits."""
+def _spectrum(noise: np.ndarray, spacing, body) -> list[dict]:
+    """The power of the noise of one image, from two scans of it: rows of frequency (1/mm) and power (HU^2 mm^2); none
+    where no region fits."""
     try:
-        found = noise_power(away, spacing, inside=body)
+        found = noise_power(noise, spacing, inside=body)
     except BadInput:  # a body too small for a region: a child, or a crop
         return []
     frequency, power = found.radial
