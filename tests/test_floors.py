@@ -10,7 +10,7 @@ HERE = Path(__file__).parent.parent
 FLOORS = [
     {"errors"},
     {"atomic", "anisotropy", "masks"},
-    {"cards", "layers", "responses", "images", "metrics", "losses", "tiles", "refine"},
+    {"cards", "layers", "responses", "images", "metrics", "losses", "tiles", "refine", "physics"},
     {"registry", "pooling", "upsampling"},
     {"models", "operations", "channels", "inflation", "streams", "recipe", "decoders"},
     {"weights", "data"},

@@ -70,10 +70,11 @@ def phantoms(name: str = "chest") -> Path:
         name: `chest`, `chest_pretraining`, `tuberculosis`, `pneumonia`, `hand`, `mammogram`, `mammography_lesions`,
             `brain_mr`, `lung_texture`, `liver_ct`, `liver_mr`; volumes are `hippocampus`, `lung_ct`, `lung_nodules` and
             `liver_phases`. With masks: `membranes`, `nuclei`, `chest_organs`, and the volumes `hippocampus_masks`,
-            `liver_lesions`, `prostate_mr`, `ms_lesions`.
+            `liver_lesions`, `prostate_mr`, `ms_lesions`. For restoration: `low_dose_ct`, `sparse_view_ct`, `pseudo_ct`.
     Returns:
         A CSV beside DICOM files: `file` (or a column per contrast phase), `patient_id`, labels, `synthetic`; for
-        pneumonia an npz in the layout of MedMNIST; with masks `image` and `mask`, PNG or NIfTI.
+        pneumonia an npz in the layout of MedMNIST; with masks `image` and `mask`, PNG or NIfTI; of pairs `input`,
+        `target` and `mask`.
     """
     from radzoo.images.phantoms import named_set
 

@@ -10,7 +10,9 @@
     lung_block, nodules, lung_candidates      a block of chest CT, what grows in it, what a detector calls
     membranes, nuclei, chest_organs       images with masks: sections, fields of nuclei, radiographs
     hippocampus_masks, liver_lesions, prostate_mr, ms_lesions      volumes with masks
+    low_dose_ct, sparse_view_ct, pseudo_ct      volumes to restore: clean CT of which recipes make scans, pairs
     masked     PNG and NIfTI files
+    ellipses   slices with exact line integrals
     solid      shapes and random fields in 3-D
     texture    shapes and random fields that these share
     header, plain, files       DICOM files and the index
@@ -51,6 +53,7 @@ class Kind:
         label: columns that a recipe learns unless it names other ones.
         index: the file that lists the images, or holds them.
         classes: of a kind whose label is a mask, what its values 1, 2, … are.
+        target: of a kind made of pairs, the column of the image that is wanted.
     """
 
     module: str
@@ -58,6 +61,7 @@ class Kind:
     image: tuple[str, ...] = ("file",)
     index: str = "index.csv"
     classes: tuple[str, ...] = ()
+    target: str = ""
 
 
 KINDS = {
@@ -82,6 +86,9 @@ KINDS = {
     "liver_lesions": Kind("liver_lesions", ("mask",), ("image",), classes=("liver", "lesion")),
     "prostate_mr": Kind("prostate_mr", ("mask",), ("image",), classes=("prostate",)),
     "ms_lesions": Kind("ms_lesions", ("mask",), ("image", "t1"), classes=("lesion",)),
+    "low_dose_ct": Kind("low_dose_ct", ("mask",), ("image",), classes=("fat", "cyst", "faint", "vessel", "bone")),
+    "sparse_view_ct": Kind("sparse_view_ct", (), ("image",)),
+    "pseudo_ct": Kind("pseudo_ct", ("mask",), ("input",), classes=("soft", "bone"), target="target"),
 }
 
 # What `phantom:NAME` gives. The patients of the second set have no consolidation: it trains what the demo transfers.

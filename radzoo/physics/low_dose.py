@@ -1,0 +1,160 @@
+"""CT with fewer photons: readings are Poisson, plus Gaussian noise of the electronics, before the logarithm.
+
+`simulate` scans a clean image. `insert` adds to a real image, which is noisy already, the noise that a share of its
+dose would have had on top of its own (Yu et al., J. Comput. Assist. Tomogr. 2012; Žabić et al., Med. Phys. 2013).
+Nobody knows the photons of a series from its file: they are assumed, and the facts that come with a result say so.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from radzoo.errors import BadInput
+from radzoo.physics import attenuation
+from radzoo.physics.geometry import Fan, Parallel, standard
+from radzoo.physics.projection import project
+from radzoo.physics.reconstruction import fbp
+
+PHOTONS = 1e5  # per reading in air: an ordinary dose in many papers
+ELECTRONIC = 3.2  # standard deviation in photons, variance about 10: a usual assumption in simulations
+LEAST = 1.0  # photons: a reading of fewer, or of none, counts as this many, because zero has no logarithm
+
+
+def simulate(
+    hu: np.ndarray,
+    spacing_mm,
+    generator: np.random.Generator,
+    *,
+    photons: float = PHOTONS,
+    electronic: float = ELECTRONIC,
+    geometry: Parallel | Fan | None = None,
+    filter: str = "ramp",
+) -> tuple[np.ndarray, dict]:
+    """Scans a clean image: line integrals, photons, logarithm, filtered back-projection.
+
+    Args:
+        hu: `(n, n)` or `(z, n, n)` in HU, whole slices with air around the patient, without noise.
+        spacing_mm: of pixels or voxels, one number per axis.
+        photons: that reach a detector cell in one view through air.
+        electronic: standard deviation of the electronics' noise, in photons.
+        geometry: of the scan; None takes parallel views (`geometry.standard`).
+    Returns:
+        float32 HU of the same shape, not cut off below air; and the facts: photons, geometry, filter, and the share of
+        readings that had to be raised to `LEAST`, where the mean is biased.
+    Raises:
+        BadInput: no dose, no CT, slices or pixels that are not square, values that are no number.
+    """
+    pixel_mm = checked(hu, spacing_mm)
+    check_dose(photons, electronic)
+    geometry = standard(hu.shape[-1], pixel_mm) if geometry is None else geometry
+    result, raised = np.empty(hu.shape, "float32"), []
+    for slot, planes in zip(_planes(result), _planes(hu), strict=True):
+        lines = project(attenuation.of_hu(planes), pixel_mm, geometry)
+        counts = read_out(lines, generator, photons, electronic)
+        raised += [*(counts < LEAST).mean((-2, -1)).ravel()]
+        noisy = np.log(photons / np.maximum(counts, LEAST))
+        slot[...] = attenuation.to_hu(fbp(noisy, geometry, hu.shape[-2:], pixel_mm, filter))
+    made = {"noise": "simulated", "photons": float(photons)}
+    return result, {**made, **_facts(geometry, filter, electronic), "raised_share": float(np.mean(raised))}
+
+
+def insert(
+    hu: np.ndarray,
+    spacing_mm,
+    generator: np.random.Generator,
+    *,
+    fraction: float,
+    photons: float = PHOTONS,
+    electronic: float = ELECTRONIC,
+    geometry: Parallel | Fan | None = None,
+    filter: str = "ramp",
+) -> tuple[np.ndarray, dict]:
+    """Adds noise to a real image, so that it has the noise of a fraction of its dose.
+
+    The variance added to a reading is that at the lower dose less that at the image's own; only this noise is
+    reconstructed, and the image itself keeps its resolution. The noise has the spectrum of our filter, not of the
+    scanner's kernel, and the Gaussian stands for Poisson: readings of few photons are said in the facts.
+
+    Args:
+        hu: `(n, n)` or `(z, n, n)` in HU, whole slices with air around the patient.
+        spacing_mm, electronic, geometry, filter: as `simulate`.
+        fraction: of the image's own dose, above 0 and below 1.
+        photons: assumed for the image as it came; see `PHOTONS`.
+    Returns:
+        float32 HU of the same shape, and the facts.
+    Raises:
+        BadInput: as `simulate`, or a fraction that is none.
+    """
+    pixel_mm = checked(hu, spacing_mm)
+    check_dose(photons, electronic)
+    if not 0 < fraction < 1:
+        raise BadInput(f"dose fraction {fraction:g} came, expected above 0 and below 1: noise can be added only")
+    geometry = standard(hu.shape[-1], pixel_mm) if geometry is None else geometry
+    result, few = np.array(hu, "float32"), []
+    for slot, planes in zip(_planes(result), _planes(hu), strict=True):
+        counts = photons * np.exp(-project(attenuation.of_hu(planes), pixel_mm, geometry).astype("float64"))
+        more = variance(fraction * counts, electronic) - variance(counts, electronic)
+        few += [*(fraction * counts < 10).mean((-2, -1)).ravel()]
+        noise = np.sqrt(more) * generator.standard_normal(more.shape)
+        slot += 1000 / attenuation.MU_WATER * fbp(noise, geometry, hu.shape[-2:], pixel_mm, filter)
+    made = {"noise": "inserted", "assumed_photons": float(photons), "fraction": float(fraction)}
+    made["photons"] = float(fraction * photons)
+    return result, {**made, **_facts(geometry, filter, electronic), "below_10_photons_share": float(np.mean(few))}
+
+
+def read_out(lines: np.ndarray, generator: np.random.Generator, photons: float, electronic: float) -> np.ndarray:
+    """Photons counted behind line integrals, float64 of the same shape; the electronics may take them below 0."""
+    counts = generator.poisson(photons * np.exp(-lines.astype("float64"))).astype("float64")
+    return counts + electronic * generator.standard_normal(counts.shape)
+
+
+def variance(counts: np.ndarray, electronic: float) -> np.ndarray:
+    """Of -log of a reading whose mean is `counts` photons, to first order; at least `LEAST` of them."""
+    counts = np.maximum(counts, LEAST)
+    return (counts + electronic**2) / counts**2
+
+
+def check_dose(photons: float, electronic: float) -> None:
+    """Raises BadInput unless there are photons, and noise of the electronics that is none or above 0."""
+    if not (math.isfinite(photons) and photons > LEAST):
+        raise BadInput(f"a dose of {photons:g} photons per reading came, expected more than {LEAST:g}: say how many")
+    if not (math.isfinite(electronic) and electronic >= 0):
+        raise BadInput(f"electronic noise of {electronic:g} photons came, expected 0 or more")
+
+
+def checked(hu: np.ndarray, spacing_mm) -> float:
+    """The pixel's side in mm, of slices that can be projected.
+
+    Raises:
+        BadInput: slices or pixels that are not square, values that are no number, or that are no CT with air around.
+    """
+    if hu.ndim not in (2, 3) or hu.shape[-1] != hu.shape[-2] or not hu.size:
+        raise BadInput(f"an image of shape {hu.shape} came, expected square slices (n, n) or (z, n, n): pad with -1000")
+    step = tuple(float(each) for each in spacing_mm)
+    if len(step) != hu.ndim or not min(step) > 0 or not math.isclose(step[-1], step[-2], rel_tol=1e-3):
+        raise BadInput(f"spacing {step} mm came, expected one number per axis and square pixels: resample the image")
+    low, high = float(np.min(hu)), float(np.max(hu))
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise BadInput("the image holds NaN or infinite values: repair or leave out this image")
+    if low > -500 or low < -10000 or high > 40000:
+        raise BadInput(f"values span {low:g} to {high:g}, expected whole slices of CT in HU, air around the patient")
+    return step[-1]
+
+
+def _planes(volume: np.ndarray) -> list[np.ndarray]:
+    """Four planes at a time: as many as are projected together, and no more sinograms in memory than these."""
+    return [volume] if volume.ndim == 2 else [volume[start : start + 4] for start in range(0, len(volume), 4)]
+
+
+def _facts(geometry: Parallel | Fan, filter: str, electronic: float) -> dict:
+    beam = "parallel" if isinstance(geometry, Parallel) else f"fan, {geometry.detector}"
+    return {
+        "electronic_noise": float(electronic),
+        "beam": beam,
+        "views": int(geometry.angles.size),
+        "cells": int(geometry.cells),
+        "filter": filter,
+        "mu_water_per_mm": attenuation.MU_WATER,
+    }
