@@ -37,7 +37,7 @@ def project(images: np.ndarray, pixel_mm: float, geometry: Parallel | Fan) -> np
             page = pages[turned]
             sheared = warp(page, [lines, (0, 1, 0)], (geometry.cells, page.shape[0]))
             sums = cv2.reduce(sheared, 0, cv2.REDUCE_SUM)[0] * step
-            result[some, view] = sums.T[: len(result[some])]
+            result[some, view] = np.atleast_2d(sums.T)[: len(result[some])]
     return result.reshape(*batch, views, geometry.cells)
 
 
