@@ -57,10 +57,16 @@ def axis(sinograms: np.ndarray, angles: np.ndarray) -> float:
     Raises:
         BadInput: no two views that face each other within 2 degrees.
     """
-    apart = np.abs(np.abs(angles[:, None] - angles) - np.pi)
-    front, back = np.unravel_index(apart.argmin(), apart.shape)
-    if apart[front, back] > np.radians(2):
+    missed = angles[:, None] + np.pi - angles  # from the front's opposite to the view at hand
+    front, back = np.unravel_index(np.abs(missed).argmin(), missed.shape)
+    if abs(missed[front, back]) > np.radians(2):
         raise BadInput("no two views face each other within 2 degrees: the rotation axis cannot be told")
-    one, other = sinograms[:, front].mean(0), sinograms[:, back, ::-1].mean(0)
-    (shift,), *_ = phase_cross_correlation(one, other, upsample_factor=20, normalization=None, disambiguate=True)
+    views = sinograms.mean(0)
+    facing = views[back]
+    if missed[front, back]:  # read between its neighbours, or on beyond the last one: a degree moves an edge by cells
+        beside = np.argsort(np.abs(angles - angles[back]))[1]
+        facing = facing + missed[front, back] / (angles[beside] - angles[back]) * (views[beside] - facing)
+    (shift,), *_ = phase_cross_correlation(
+        views[front], facing[::-1], upsample_factor=20, normalization=None, disambiguate=True
+    )
     return float((sinograms.shape[-1] - 1 + shift) / 2)
