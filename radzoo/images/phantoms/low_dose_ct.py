@@ -10,6 +10,7 @@ plane. There is no noise and no texture: what a network keeps of noise's likenes
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from scipy import ndimage
@@ -45,7 +46,7 @@ def patient(generator: np.random.Generator, size: int) -> Iterator[tuple[dict, d
         discs = places(generator, plain == tissue, pixel, wanted)
         mask = np.zeros((size, size), "uint8")
         for value, disc in discs.items():
-            mask[paint([disc], size, pixel, 0) > 0.5 * disc.hu] = value
+            mask[paint([replace(disc, hu=1)], size, pixel, 0) > 0.5] = value
         planes.append(stored(paint([*shapes, *discs.values()], size, pixel), -1024, 3071))
         masks.append(mask)
     step = (HEIGHT, pixel, pixel)
@@ -56,18 +57,19 @@ def patient(generator: np.random.Generator, size: int) -> Iterator[tuple[dict, d
 
 
 def places(generator, even: np.ndarray, pixel: float, wanted: dict) -> dict[int, Ellipse]:
-    """Puts one disc of each kind where there is room for it and for half as much even tissue around it."""
+    """Puts one disc of each kind where there is room for it and for a rim of even tissue that belongs to it alone."""
     discs, middle = {}, (even.shape[0] - 1) / 2
     even = even.copy()
     for value, (hu, wide) in sorted(enumerate(wanted.values(), 1), key=lambda each: -each[1][1]):  # large ones first
         room = ndimage.distance_transform_edt(np.pad(even, 1))[1:-1, 1:-1] * pixel
-        free = np.argwhere(room > 0.75 * wide + pixel)
+        reach = 0.5 * wide + max(0.25 * wide, 4 * pixel)
+        free = np.argwhere(room > reach + pixel)
         if len(free):
             row, column = free[generator.integers(len(free))] + generator.uniform(-0.5, 0.5, 2)
             centre = ((column - middle) * pixel, (row - middle) * pixel)
             discs[value] = Ellipse(centre, (wide / 2, wide / 2), hu)
             y, x = np.ogrid[: len(even), : len(even)]
-            even &= np.hypot(y - row, x - column) * pixel > 0.75 * wide
+            even &= np.hypot(y - row, x - column) * pixel > reach
     return discs
 
 

@@ -1,7 +1,7 @@
 """Heads on MR (T1) and on CT, registered: `input`, `target` in HU, and `mask`: 0 air, 1 soft tissue, 2 bone.
 
-Bone and air are both dark on MR, which is what makes the task one: sinuses lie in bone. A patient's bone has a density
-of its own (`bone_hu`), which MR does not show. Not modelled: face and neck, teeth, the two scans' different shape.
+Bone and air are both dark on MR, which is what makes the task one: sinuses have walls of bone. A patient's bone has a
+density of its own (`bone_hu`), which MR does not show. Not modelled: jaw and teeth, the two scans' different shape.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from radzoo.images.phantoms.texture import soft
 PATIENTS, SIZE = 24, 96  # voxels from front to back; fewer along the other axes
 LENGTH = 216.0  # mm, of the longest side
 SOFT, BONE = 1, 2
-HU = {"air": -1000, "fat": -90, "fluid": 8, "grey": 38, "white": 29}
-T1 = {"air": 0.0, "fat": 1.1, "fluid": 0.15, "grey": 0.58, "white": 0.85, "bone": 0.05, "marrow": 0.35}
+HU = {"air": -1000, "fat": -90, "muscle": 55, "fluid": 8, "grey": 38, "white": 29}
+T1 = {
+    "air": 0.0, "fat": 1.1, "muscle": 0.45, "fluid": 0.15, "grey": 0.58, "white": 0.85, "bone": 0.05, "marrow": 0.35,
+}  # fmt: skip
 
 
 def patient(generator: np.random.Generator, size: int) -> Iterator[tuple[dict, dict]]:
@@ -44,22 +46,24 @@ def patient(generator: np.random.Generator, size: int) -> Iterator[tuple[dict, d
 
 
 def tissues(generator, grid: Grid, brain: Brain) -> dict[str, np.ndarray]:
-    """Shares of each voxel, whose sum is 1: scalp, skull with its marrow, sinuses, fluid around the brain, brain."""
+    """Shares of each voxel, whose sum is 1: air around and in sinuses, fat under the skin, muscle, skull, brain."""
     edge, between = grid.step[0], generator.uniform
     outward = -brain.inside  # mm from the brain
     skull = 2.5 + np.maximum(between(5, 9) + 1.2 * field(generator, grid, 3, 100, 25), 2.5)  # its outer surface
-    scalp = skull + between(4, 8)
-    hollow = sinuses(generator, grid, outward - 1.5, skull - 1.5 - outward)
+    head = np.maximum(skull + between(4, 8) - outward, face(generator, grid))
+    hollow = np.maximum(sinuses(generator, grid, outward - 1.5, skull - 1.5 - outward), nose(generator, grid))
     rest, shares = np.ones(grid.shape, "float32"), {}
 
     def take(name: str, share):
         shares[name] = shares.get(name, 0) + rest * share
         rest[...] *= 1 - share
 
-    take("air", np.maximum(soft(outward - scalp, edge), soft(hollow, edge)))
-    take("fat", soft(outward - skull, edge))
-    inner = np.minimum(outward - 4.5, skull - 2 - outward)  # between the tables
-    take("marrow", soft(inner, edge))
+    take("air", np.maximum(soft(-head, edge), soft(hollow, edge)))
+    take("bone", soft(np.minimum(hollow + 3, head - 3), edge))  # the walls of what is hollow
+    beyond = soft(outward - skull, edge)
+    take("fat", beyond * soft(between(4, 7) - head, 2))
+    take("muscle", beyond)
+    take("marrow", soft(np.minimum(outward - 4.5, skull - 2 - outward), edge))  # between the tables
     take("bone", soft(outward - 2.5, edge))
     whole = np.maximum(brain.grey + brain.white + brain.fluid, 1e-6)
     inside = np.minimum(whole, 1)
@@ -67,6 +71,24 @@ def tissues(generator, grid: Grid, brain: Brain) -> dict[str, np.ndarray]:
         shares[name] = rest * inside * getattr(brain, name) / whole
     shares["fluid"] = rest * (inside * brain.fluid / whole + 1 - inside)
     return shares
+
+
+def face(generator, grid: Grid) -> np.ndarray:
+    """Distance to the surface of face and neck in mm, positive inside."""
+    z, y, x = grid.open
+    wide = generator.uniform(0.95, 1.05)
+    front = ellipsoid(z, y, x, (-42, -22, 0), (62, 72 * wide, 66 * wide))
+    return np.maximum(front, ellipsoid(z, y, x, (-95, 18, 0), (90, 54 * wide, 56 * wide)))
+
+
+def nose(generator, grid: Grid) -> np.ndarray:
+    """Distance to the air of nasal cavity and maxillary sinuses in mm, positive inside."""
+    between, (z, y, x) = generator.uniform, grid.open
+    nearest = ellipsoid(z, y, x, (-58, -62, 0), (between(14, 20), 24, between(7, 10)))
+    for side in (-1, 1):
+        axes = between(9, 14, 3)
+        nearest = np.maximum(nearest, ellipsoid(z, y, x, (-58, -54, side * 28), axes))
+    return nearest
 
 
 def sinuses(generator, grid: Grid, below, above) -> np.ndarray:

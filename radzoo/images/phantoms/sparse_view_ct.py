@@ -28,7 +28,7 @@ def patient(generator: np.random.Generator, size: int) -> Iterator[tuple[dict, d
             far, turn = 0.8 * np.sqrt(between()) * min(body.axes), between(0, 2 * np.pi)
             at = (body.centre[0] + far * np.cos(turn), body.centre[1] + far * np.sin(turn))
             axes = tuple(np.exp(generator.uniform(np.log(2.5), np.log(35), 2)))
-            change += paint([Ellipse(at, axes, generator.normal(0, 120), between(0, np.pi))], size, pixel, 0)
+            change += paint([Ellipse(at, axes, generator.normal(0, 250), between(0, np.pi))], size, pixel, 0)
             total += 1
         share = water / 1000 + 1  # of a pixel that is body
         planes.append(stored(share * (np.clip(change, -900, 1500) + 1000) - 1000, -1000, 1500))
