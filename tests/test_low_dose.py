@@ -13,7 +13,7 @@ MIDDLE = (SIZE - 1) / 2
 WATER = paint([Ellipse((0, 0), (RADIUS, RADIUS), 0)], SIZE, PIXEL)
 Y, X = np.ogrid[:SIZE, :SIZE]
 FAR = np.hypot(Y - MIDDLE, X - MIDDLE) * PIXEL
-VIEWS = standard(SIZE, PIXEL, 180)
+VIEWS = standard((SIZE, SIZE), PIXEL, 180)
 MANY = np.repeat(WATER[None], 24, 0)
 SPACING = (5, PIXEL, PIXEL)
 
@@ -133,6 +133,13 @@ def test_a_plane_is_a_volume_of_one_and_seeds_repeat():
     assert plane.dtype == "float32" and facts["views"] == 720 and facts["photons"] == 1e5 and facts["cells"] == 93
 
 
+def test_oblong_slices_are_scanned_as_padded_ones():
+    oblong, rest = WATER[4:60], {"photons": 1e16, "electronic": 0, "geometry": VIEWS}
+    found, _ = low_dose.simulate(oblong, SPACING[1:], rng(8), **rest)
+    whole, _ = low_dose.simulate(WATER, SPACING[1:], rng(8), **rest)
+    assert found.shape == (56, 64) and found == pytest.approx(whole[4:60], abs=0.01)
+
+
 def test_a_fan_reads_the_same_body(clean):
     fan = Fan(np.arange(360) * np.pi / 180, 121, 0.0045, 500.0)
     found, facts = low_dose.simulate(MANY[:4], SPACING, rng(9), photons=1e5, geometry=fan)
@@ -145,7 +152,7 @@ WRONG = {
     "negative dose": ({"photons": -5.0}, "a dose of -5 photons"),
     "no number of photons": ({"photons": np.nan}, "a dose of nan"),
     "negative electronics": ({"electronic": -1}, "electronic noise of -1"),
-    "not square": ({"hu": WATER[:40]}, r"shape \(40, 64\)"),
+    "a row": ({"hu": WATER[0], "spacing_mm": (1,)}, r"shape \(64,\)"),
     "oblong pixels": ({"spacing_mm": (1, 1.5)}, r"spacing \(1\.0, 1\.5\)"),
     "one spacing too many": ({"spacing_mm": (1, 1, 1)}, "one number per axis"),
     "NaN": ({"hu": np.where(FAR < 9, np.nan, WATER)}, "NaN"),

@@ -104,7 +104,7 @@ def test_the_adjoint_is_the_transpose(cell_mm):
 
 
 def test_slices_together_are_as_each_alone():
-    images, geometry = rng().random((6, 40, 40)).astype("float32"), standard(40, 1.5, 30)
+    images, geometry = rng().random((6, 40, 40)).astype("float32"), standard((40, 40), 1.5, 30)
     together = project(images, 1.5, geometry)
     alone = np.stack([project(image, 1.5, geometry) for image in images])
     assert together.shape == (6, 30, 59) and together == pytest.approx(alone, rel=1e-5)

@@ -89,11 +89,11 @@ class Fan:
         return places if self.detector == "equiangular" else np.arctan(places / self.source_mm)
 
 
-def standard(size: int, pixel_mm: float, views: int = VIEWS) -> Parallel:
-    """Parallel views over the half circle that see every corner of a square slice, a cell as wide as a pixel."""
+def standard(shape: tuple[int, int], pixel_mm: float, views: int = VIEWS) -> Parallel:
+    """Parallel views over the half circle that see every corner of a slice `(h, w)`, a cell as wide as a pixel."""
     if views < 2:
         raise BadInput(f"{views} views came, expected at least 2")
-    return Parallel(np.arange(views) * np.pi / views, math.ceil(size * math.sqrt(2)) + 2, pixel_mm)
+    return Parallel(np.arange(views) * np.pi / views, math.ceil(math.hypot(*shape)) + 2, pixel_mm)
 
 
 def _angles(angles) -> np.ndarray:

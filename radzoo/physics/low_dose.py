@@ -35,7 +35,7 @@ def simulate(
     """Scans a clean image: line integrals, photons, logarithm, filtered back-projection.
 
     Args:
-        hu: `(n, n)` or `(z, n, n)` in HU, whole slices with air around the patient, without noise.
+        hu: `(h, w)` or `(z, h, w)` in HU, whole slices with air around the patient, without noise.
         spacing_mm: of pixels or voxels, one number per axis.
         photons: that reach a detector cell in one view through air.
         electronic: standard deviation of the electronics' noise, in photons.
@@ -44,11 +44,11 @@ def simulate(
         float32 HU of the same shape, not cut off below air; and the facts: photons, geometry, filter, and the share of
         readings that had to be raised to `LEAST`, where the mean is biased.
     Raises:
-        BadInput: no dose, no CT, slices or pixels that are not square, values that are no number.
+        BadInput: no dose, no CT, pixels that are not square, values that are no number.
     """
     pixel_mm = checked(hu, spacing_mm)
     check_dose(photons, electronic)
-    geometry = standard(hu.shape[-1], pixel_mm) if geometry is None else geometry
+    geometry = standard(hu.shape[-2:], pixel_mm) if geometry is None else geometry
     result, raised = np.empty(hu.shape, "float32"), []
     for slot, planes in zip(_planes(result), _planes(hu), strict=True):
         lines = project(attenuation.of_hu(planes), pixel_mm, geometry)
@@ -78,7 +78,7 @@ def insert(
     scanner's kernel, and the Gaussian stands for Poisson: readings of few photons are said in the facts.
 
     Args:
-        hu: `(n, n)` or `(z, n, n)` in HU, whole slices with air around the patient.
+        hu: `(h, w)` or `(z, h, w)` in HU, whole slices with air around the patient.
         spacing_mm, electronic, geometry, filter: as `simulate`.
         fraction: of the image's own dose, above 0 and below 1.
         photons: assumed for the image as it came; see `PHOTONS`.
@@ -91,7 +91,7 @@ def insert(
     check_dose(photons, electronic)
     if not 0 < fraction < 1:
         raise BadInput(f"dose fraction {fraction:g} came, expected above 0 and below 1: noise can be added only")
-    geometry = standard(hu.shape[-1], pixel_mm) if geometry is None else geometry
+    geometry = standard(hu.shape[-2:], pixel_mm) if geometry is None else geometry
     result, few = np.array(hu, "float32"), []
     for slot, planes in zip(_planes(result), _planes(hu), strict=True):
         counts = photons * np.exp(-project(attenuation.of_hu(planes), pixel_mm, geometry).astype("float64"))
@@ -125,13 +125,13 @@ def check_dose(photons: float, electronic: float) -> None:
 
 
 def checked(hu: np.ndarray, spacing_mm) -> float:
-    """The pixel's side in mm, of slices that can be projected.
+    """The side of the square pixels in mm, of slices that can be projected.
 
     Raises:
-        BadInput: slices or pixels that are not square, values that are no number, or that are no CT with air around.
+        BadInput: pixels that are not square, values that are no number, or that are no CT with air around.
     """
-    if hu.ndim not in (2, 3) or hu.shape[-1] != hu.shape[-2] or not hu.size:
-        raise BadInput(f"an image of shape {hu.shape} came, expected square slices (n, n) or (z, n, n): pad with -1000")
+    if hu.ndim not in (2, 3) or not hu.size:
+        raise BadInput(f"an image of shape {hu.shape} came, expected a slice (h, w) or a volume (z, h, w)")
     step = tuple(float(each) for each in spacing_mm)
     if len(step) != hu.ndim or not min(step) > 0 or not math.isclose(step[-1], step[-2], rel_tol=1e-3):
         raise BadInput(f"spacing {step} mm came, expected one number per axis and square pixels: resample the image")

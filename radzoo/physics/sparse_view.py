@@ -32,7 +32,7 @@ def simulate(hu: np.ndarray, spacing_mm, *, keep: int, views: int = VIEWS, filte
     """Scans a clean image with few parallel views, without noise.
 
     Args:
-        hu: `(n, n)` or `(z, n, n)` in HU, whole slices with air around the patient.
+        hu: `(h, w)` or `(z, h, w)` in HU, whole slices with air around the patient.
         spacing_mm: of pixels or voxels, one number per axis.
         keep: every how many-th view is taken.
         views: of the whole scan, over the half circle.
@@ -42,7 +42,7 @@ def simulate(hu: np.ndarray, spacing_mm, *, keep: int, views: int = VIEWS, filte
         BadInput: as `low_dose.simulate`; too few views.
     """
     pixel_mm = checked(hu, spacing_mm)
-    geometry = every(standard(hu.shape[-1], pixel_mm, views), keep)
+    geometry = every(standard(hu.shape[-2:], pixel_mm, views), keep)
     sinogram = project(attenuation.of_hu(hu), pixel_mm, geometry)
     result = attenuation.to_hu(fbp(sinogram, geometry, hu.shape[-2:], pixel_mm, filter))
     facts = {"views": int(geometry.angles.size), "of_views": int(views), "beam": "parallel", "filter": filter}
