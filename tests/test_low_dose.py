@@ -108,7 +108,7 @@ def test_starved_readings_are_biased_and_counted(clean):
     assert abs(noise.mean()) > 5 * noise.std() / np.sqrt(noise.size) and facts["raised_share"] > 0.001
 
 
-@pytest.mark.parametrize("fraction", [0.25, 0.1])
+@pytest.mark.parametrize("fraction", [0.25, pytest.param(0.1, marks=pytest.mark.slow)])
 def test_inserted_noise_adds_up_to_that_of_the_lower_dose(fraction, clean):
     photons, electronic = 4e4, 20
     source, _ = low_dose.simulate(MANY, SPACING, rng(5), photons=photons, electronic=electronic, geometry=VIEWS)
