@@ -149,6 +149,7 @@ def test_a_fan_reads_the_same_body(clean):
 
 WRONG = {
     "no dose": ({"photons": 0}, "a dose of 0 photons"),
+    "more than can be drawn": ({"photons": 1e19}, r"a dose of 1e\+19"),
     "negative dose": ({"photons": -5.0}, "a dose of -5 photons"),
     "no number of photons": ({"photons": np.nan}, "a dose of nan"),
     "negative electronics": ({"electronic": -1}, "electronic noise of -1"),

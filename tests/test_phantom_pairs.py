@@ -12,7 +12,7 @@ from radzoo.errors import BadInput
 from radzoo.images import phantoms, volumes
 from radzoo.images.phantoms import low_dose_ct, pseudo_ct, sparse_view_ct
 from radzoo.images.phantoms.ellipses import Ellipse, paint
-from radzoo.physics import low_dose
+from radzoo.physics.slices import checked
 from radzoo.recipe import Data
 
 KINDS = {"low_dose_ct": low_dose_ct, "sparse_view_ct": sparse_view_ct, "pseudo_ct": pseudo_ct}
@@ -84,7 +84,7 @@ def test_planes_of_a_patient_differ_and_can_be_scanned():
     for kind in ("low_dose_ct", "sparse_view_ct"):
         ((pictures, _),) = drawn(kind, 1, 64)
         image = pictures["image"]
-        assert (image.values[0] != image.values[1]).any() and low_dose.checked(image.values, image.spacing) > 1
+        assert (image.values[0] != image.values[1]).any() and checked(image.values, image.spacing) > 1
         assert (image.values == -1000).mean() > 0.2 and image.values.max() > 100
 
 

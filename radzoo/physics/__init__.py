@@ -7,6 +7,7 @@
     fan              fan beams, by rebinning from and to parallel ones
     low_dose         photons and electronic noise: of a clean image, or more of it in a real one
     sparse_view      every k-th view
+    slices           what is refused
     measured         projections of a real scanner with dark and flat fields, and where its axis lies
 
 One energy, no scatter, no beam hardening, no bow-tie filter, readings without cross-talk, slices one by one. Noise

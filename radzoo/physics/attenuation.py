@@ -9,11 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 MU_WATER = 0.0192
-AIR = -1000.0  # HU; what is darker (padding is, often) attenuates no less than nothing
 
 
 def of_hu(hu: np.ndarray, mu_water: float = MU_WATER) -> np.ndarray:
-    """Attenuation in 1/mm, float32 of the same shape; values below air count as air."""
+    """Attenuation in 1/mm, float32 of the same shape; what is darker than air (-1000), as padding is, counts as air."""
     return np.maximum(np.asarray(hu, "float32") / 1000 + 1, 0) * np.float32(mu_water)
 
 

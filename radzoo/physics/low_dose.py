@@ -16,10 +16,12 @@ from radzoo.physics import attenuation
 from radzoo.physics.geometry import Fan, Parallel, standard
 from radzoo.physics.projection import project
 from radzoo.physics.reconstruction import fbp
+from radzoo.physics.slices import checked, fours
 
 PHOTONS = 1e5  # per reading in air: an ordinary dose in many papers
 ELECTRONIC = 3.2  # standard deviation in photons, variance about 10: a usual assumption in simulations
 LEAST = 1.0  # photons: a reading of fewer, or of none, counts as this many, because zero has no logarithm
+MOST = 1e18  # of which a Poisson number can be drawn
 
 
 def simulate(
@@ -34,12 +36,14 @@ def simulate(
 ) -> tuple[np.ndarray, dict]:
     """Scans a clean image: line integrals, photons, logarithm, filtered back-projection.
 
+    The reconstruction softens edges by about a pixel, without noise too.
+
     Args:
         hu: `(h, w)` or `(z, h, w)` in HU, whole slices with air around the patient, without noise.
         spacing_mm: of pixels or voxels, one number per axis.
         photons: that reach a detector cell in one view through air.
         electronic: standard deviation of the electronics' noise, in photons.
-        geometry: of the scan; None takes parallel views (`geometry.standard`).
+        geometry: of the scan; it must see the whole body. None takes parallel views (`geometry.standard`).
     Returns:
         float32 HU of the same shape, not cut off below air; and the facts: photons, geometry, filter, and the share of
         readings that had to be raised to `LEAST`, where the mean is biased.
@@ -50,7 +54,7 @@ def simulate(
     check_dose(photons, electronic)
     geometry = standard(hu.shape[-2:], pixel_mm) if geometry is None else geometry
     result, raised = np.empty(hu.shape, "float32"), []
-    for slot, planes in zip(_planes(result), _planes(hu), strict=True):
+    for slot, planes in zip(fours(result), fours(hu), strict=True):
         lines = project(attenuation.of_hu(planes), pixel_mm, geometry)
         counts = read_out(lines, generator, photons, electronic)
         raised += [*(counts < LEAST).mean((-2, -1)).ravel()]
@@ -93,7 +97,7 @@ def insert(
         raise BadInput(f"dose fraction {fraction:g} came, expected above 0 and below 1: noise can be added only")
     geometry = standard(hu.shape[-2:], pixel_mm) if geometry is None else geometry
     result, few = np.array(hu, "float32"), []
-    for slot, planes in zip(_planes(result), _planes(hu), strict=True):
+    for slot, planes in zip(fours(result), fours(hu), strict=True):
         counts = photons * np.exp(-project(attenuation.of_hu(planes), pixel_mm, geometry).astype("float64"))
         more = variance(fraction * counts, electronic) - variance(counts, electronic)
         few += [*(fraction * counts < 10).mean((-2, -1)).ravel()]
@@ -118,41 +122,20 @@ def variance(counts: np.ndarray, electronic: float) -> np.ndarray:
 
 def check_dose(photons: float, electronic: float) -> None:
     """Raises BadInput unless there are photons, and noise of the electronics that is none or above 0."""
-    if not (math.isfinite(photons) and photons > LEAST):
-        raise BadInput(f"a dose of {photons:g} photons per reading came, expected more than {LEAST:g}: say how many")
+    if not LEAST < photons < MOST:
+        raise BadInput(f"a dose of {photons:g} photons per reading came, expected {LEAST:g} to {MOST:g}: say how many")
     if not (math.isfinite(electronic) and electronic >= 0):
         raise BadInput(f"electronic noise of {electronic:g} photons came, expected 0 or more")
 
 
-def checked(hu: np.ndarray, spacing_mm) -> float:
-    """The side of the square pixels in mm, of slices that can be projected.
-
-    Raises:
-        BadInput: pixels that are not square, values that are no number, or that are no CT with air around.
-    """
-    if hu.ndim not in (2, 3) or not hu.size:
-        raise BadInput(f"an image of shape {hu.shape} came, expected a slice (h, w) or a volume (z, h, w)")
-    step = tuple(float(each) for each in spacing_mm)
-    if len(step) != hu.ndim or not min(step) > 0 or not math.isclose(step[-1], step[-2], rel_tol=1e-3):
-        raise BadInput(f"spacing {step} mm came, expected one number per axis and square pixels: resample the image")
-    low, high = float(np.min(hu)), float(np.max(hu))
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise BadInput("the image holds NaN or infinite values: repair or leave out this image")
-    if low > -500 or low < -10000 or high > 40000:
-        raise BadInput(f"values span {low:g} to {high:g}, expected whole slices of CT in HU, air around the patient")
-    return step[-1]
-
-
-def _planes(volume: np.ndarray) -> list[np.ndarray]:
-    """Four planes at a time: as many as are projected together, and no more sinograms in memory than these."""
-    return [volume] if volume.ndim == 2 else [volume[start : start + 4] for start in range(0, len(volume), 4)]
-
-
 def _facts(geometry: Parallel | Fan, filter: str, electronic: float) -> dict:
-    beam = "parallel" if isinstance(geometry, Parallel) else f"fan, {geometry.detector}"
+    if isinstance(geometry, Parallel):
+        beam = {"beam": "parallel", "cell_mm": float(geometry.cell_mm)}
+    else:
+        beam = {"beam": f"fan, {geometry.detector}", "cell": geometry.cell, "source_mm": geometry.source_mm}
     return {
         "electronic_noise": float(electronic),
-        "beam": beam,
+        **beam,
         "views": int(geometry.angles.size),
         "cells": int(geometry.cells),
         "filter": filter,

@@ -9,9 +9,9 @@ import numpy as np
 from radzoo.errors import BadInput
 from radzoo.physics import attenuation
 from radzoo.physics.geometry import Parallel, standard
-from radzoo.physics.low_dose import checked
 from radzoo.physics.projection import project
 from radzoo.physics.reconstruction import arcs, fbp
+from radzoo.physics.slices import checked, fours
 
 VIEWS = 1000  # of the whole scan; FBPConvNet keeps every 20th or every 7th of them (Jin et al. 2017)
 
@@ -28,7 +28,9 @@ def every(geometry: Parallel, keep: int) -> Parallel:
     return dataclasses.replace(geometry, angles=geometry.angles[::keep])
 
 
-def simulate(hu: np.ndarray, spacing_mm, *, keep: int, views: int = VIEWS, filter: str = "ramp"):
+def simulate(
+    hu: np.ndarray, spacing_mm, *, keep: int, views: int = VIEWS, filter: str = "ramp"
+) -> tuple[np.ndarray, dict]:
     """Scans a clean image with few parallel views, without noise.
 
     Args:
@@ -43,7 +45,9 @@ def simulate(hu: np.ndarray, spacing_mm, *, keep: int, views: int = VIEWS, filte
     """
     pixel_mm = checked(hu, spacing_mm)
     geometry = every(standard(hu.shape[-2:], pixel_mm, views), keep)
-    sinogram = project(attenuation.of_hu(hu), pixel_mm, geometry)
-    result = attenuation.to_hu(fbp(sinogram, geometry, hu.shape[-2:], pixel_mm, filter))
+    result = np.empty(hu.shape, "float32")
+    for slot, planes in zip(fours(result), fours(hu), strict=True):
+        sinogram = project(attenuation.of_hu(planes), pixel_mm, geometry)
+        slot[...] = attenuation.to_hu(fbp(sinogram, geometry, hu.shape[-2:], pixel_mm, filter))
     facts = {"views": int(geometry.angles.size), "of_views": int(views), "beam": "parallel", "filter": filter}
     return result, facts
