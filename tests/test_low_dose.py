@@ -5,7 +5,7 @@ import pytest
 
 from radzoo.errors import BadInput
 from radzoo.images.phantoms.ellipses import Ellipse, paint
-from radzoo.physics import low_dose
+from radzoo.physics import low_dose, own_noise
 from radzoo.physics.geometry import Fan, standard
 
 SIZE, PIXEL, RADIUS = 64, 2.5, 60.0
@@ -120,10 +120,27 @@ def test_inserted_noise_adds_up_to_that_of_the_lower_dose(fraction, clean):
     assert (own**2 / expected).mean() < 1.1 * fraction  # the image's own is the smaller part
     assert abs(np.corrcoef(own.ravel(), added.ravel())[0, 1]) < 0.03  # the noise it had stays, and tells nothing
     assert facts["assumed_photons"] == photons and facts["fraction"] == fraction
-    assert facts["photons"] == fraction * photons and "dose" not in " ".join(facts)
+    assert facts["photons"] == fraction * photons and facts["assumed_from"] == "given" and "dose" not in " ".join(facts)
     again, _ = low_dose.insert(source, SPACING, rng(6), fraction=fraction, **rest)
     other, _ = low_dose.insert(source, SPACING, rng(7), fraction=fraction, **rest)
     assert (again == lower).all() and (other != lower).any()
+
+
+@pytest.mark.parametrize("photons", [1e4, 1e5])
+def test_photons_are_told_from_the_noise_of_an_image(photons):
+    rest = {"geometry": VIEWS, "filter": "hann"}
+    source, _ = low_dose.simulate(MANY[:4], SPACING, rng(10), photons=photons, electronic=0, **rest)
+    assert own_noise.explaining(source, SPACING, **rest) == pytest.approx(photons, rel=0.25)
+    _, facts = low_dose.insert(source, SPACING, rng(11), fraction=0.5, **rest)
+    assert facts["assumed_photons"] == own_noise.explaining(source, SPACING, **rest)
+    assert facts["assumed_from"] == "its own noise" and facts["photons"] == facts["assumed_photons"] / 2
+
+
+def test_images_without_noise_tell_no_photons():
+    with pytest.raises(BadInput, match="no noise of its own"):
+        low_dose.insert(WATER, SPACING[1:], rng(), fraction=0.5)
+    with pytest.raises(BadInput, match="no even soft tissue"):
+        low_dose.insert(np.where(FAR < 6, 0.0, -1000.0), SPACING[1:], rng(), fraction=0.5)
 
 
 def test_a_plane_is_a_volume_of_one_and_seeds_repeat():

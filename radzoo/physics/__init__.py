@@ -5,7 +5,9 @@
     projection       line integrals of an image, and the adjoint
     reconstruction   filtered back-projection
     fan              fan beams, by rebinning from and to parallel ones
-    low_dose         photons and electronic noise: of a clean image, or more of it in a real one
+    readings         photons and electronic noise
+    own_noise        how many photons explain the noise of a real image
+    low_dose         fewer photons: of a clean image, or more noise in a real one
     sparse_view      every k-th view
     slices           what is refused
     measured         projections of a real scanner with dark and flat fields, and where its axis lies

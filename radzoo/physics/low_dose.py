@@ -2,26 +2,22 @@
 
 `simulate` scans a clean image. `insert` adds to a real image, which is noisy already, the noise that a share of its
 dose would have had on top of its own (Yu et al., J. Comput. Assist. Tomogr. 2012; Žabić et al., Med. Phys. 2013).
-Nobody knows the photons of a series from its file: they are assumed, and the facts that come with a result say so.
+Nobody knows the photons of a series from its file: they are given, or chosen so that this scanner would have made the
+noise that the image shows, and the facts that come with a result say which and how many.
 """
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 
 from radzoo.errors import BadInput
 from radzoo.physics import attenuation
 from radzoo.physics.geometry import Fan, Parallel, standard
+from radzoo.physics.own_noise import explaining
 from radzoo.physics.projection import project
+from radzoo.physics.readings import ELECTRONIC, LEAST, PHOTONS, check_dose, read_out, variance
 from radzoo.physics.reconstruction import fbp
 from radzoo.physics.slices import checked, fours
-
-PHOTONS = 1e5  # per reading in air: an ordinary dose in many papers
-ELECTRONIC = 3.2  # standard deviation in photons, variance about 10: a usual assumption in simulations
-LEAST = 1.0  # photons: a reading of fewer, or of none, counts as this many, because zero has no logarithm
-MOST = 1e18  # of which a Poisson number can be drawn
 
 
 def simulate(
@@ -70,7 +66,7 @@ def insert(
     generator: np.random.Generator,
     *,
     fraction: float,
-    photons: float = PHOTONS,
+    photons: float | None = None,
     electronic: float = ELECTRONIC,
     geometry: Parallel | Fan | None = None,
     filter: str = "ramp",
@@ -85,47 +81,29 @@ def insert(
         hu: `(h, w)` or `(z, h, w)` in HU, whole slices with air around the patient.
         spacing_mm, electronic, geometry, filter: as `simulate`.
         fraction: of the image's own dose, above 0 and below 1.
-        photons: assumed for the image as it came; see `PHOTONS`.
+        photons: per reading, assumed for the image as it came. None takes those that explain its noise (`own_noise`),
+            which must show whole volumes alike: give a number where planes of one patient come one by one.
     Returns:
         float32 HU of the same shape, and the facts.
     Raises:
-        BadInput: as `simulate`, or a fraction that is none.
+        BadInput: as `simulate`; a fraction that is none; no noise that tells the photons.
     """
     pixel_mm = checked(hu, spacing_mm)
-    check_dose(photons, electronic)
+    check_dose(PHOTONS if photons is None else photons, electronic)
     if not 0 < fraction < 1:
         raise BadInput(f"dose fraction {fraction:g} came, expected above 0 and below 1: noise can be added only")
     geometry = standard(hu.shape[-2:], pixel_mm) if geometry is None else geometry
+    assumed = explaining(hu, spacing_mm, geometry=geometry, filter=filter) if photons is None else float(photons)
     result, few = np.array(hu, "float32"), []
     for slot, planes in zip(fours(result), fours(hu), strict=True):
-        counts = photons * np.exp(-project(attenuation.of_hu(planes), pixel_mm, geometry).astype("float64"))
+        counts = assumed * np.exp(-project(attenuation.of_hu(planes), pixel_mm, geometry).astype("float64"))
         more = variance(fraction * counts, electronic) - variance(counts, electronic)
         few += [*(fraction * counts < 10).mean((-2, -1)).ravel()]
         noise = np.sqrt(more) * generator.standard_normal(more.shape)
         slot += 1000 / attenuation.MU_WATER * fbp(noise, geometry, hu.shape[-2:], pixel_mm, filter)
-    made = {"noise": "inserted", "assumed_photons": float(photons), "fraction": float(fraction)}
-    made["photons"] = float(fraction * photons)
+    made = {"noise": "inserted", "assumed_photons": assumed, "fraction": float(fraction), "photons": fraction * assumed}
+    made["assumed_from"] = "its own noise" if photons is None else "given"
     return result, {**made, **_facts(geometry, filter, electronic), "below_10_photons_share": float(np.mean(few))}
-
-
-def read_out(lines: np.ndarray, generator: np.random.Generator, photons: float, electronic: float) -> np.ndarray:
-    """Photons counted behind line integrals, float64 of the same shape; the electronics may take them below 0."""
-    counts = generator.poisson(photons * np.exp(-lines.astype("float64"))).astype("float64")
-    return counts + electronic * generator.standard_normal(counts.shape)
-
-
-def variance(counts: np.ndarray, electronic: float) -> np.ndarray:
-    """Of -log of a reading whose mean is `counts` photons, to first order; at least `LEAST` of them."""
-    counts = np.maximum(counts, LEAST)
-    return (counts + electronic**2) / counts**2
-
-
-def check_dose(photons: float, electronic: float) -> None:
-    """Raises BadInput unless there are photons, and noise of the electronics that is none or above 0."""
-    if not LEAST < photons < MOST:
-        raise BadInput(f"a dose of {photons:g} photons per reading came, expected {LEAST:g} to {MOST:g}: say how many")
-    if not (math.isfinite(electronic) and electronic >= 0):
-        raise BadInput(f"electronic noise of {electronic:g} photons came, expected 0 or more")
 
 
 def _facts(geometry: Parallel | Fan, filter: str, electronic: float) -> dict:
