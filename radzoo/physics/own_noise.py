@@ -21,9 +21,10 @@ PROBE = 1e6  # photons of the scan that is compared
 def explaining(hu: np.ndarray, spacing_mm, *, geometry: Parallel | Fan | None = None, filter: str = "ramp") -> float:
     """Photons with which this geometry and filter have the variance that the image has where its tissue is most even.
 
-    Variance goes with 1 / photons, so one scan of known photons tells. Of the variances in windows of soft tissue, in
-    up to four planes around the middle, the lower quartiles are compared: anatomy adds least there. The number belongs
-    to this filter: a kernel that is softer than the filter makes it too high.
+    Variance goes with 1 / photons, so a scan of known photons tells, place by place: in windows of soft tissue, in up
+    to four planes around the middle, the image's variance is divided by that of the scan's noise. Anatomy adds to it,
+    so the lower quartile counts, against that of a second scan, which is as far below the mean by chance. The number
+    belongs to this filter: a kernel that is softer than the filter makes it too high.
 
     Args:
         hu: `(h, w)` or `(z, h, w)` in HU, whole slices with air around the patient.
@@ -36,17 +37,17 @@ def explaining(hu: np.ndarray, spacing_mm, *, geometry: Parallel | Fan | None = 
     planes = planes.astype("float64")
     geometry = standard(hu.shape[-2:], pixel_mm) if geometry is None else geometry
     counts = PROBE * np.exp(-project(attenuation.of_hu(planes), pixel_mm, geometry).astype("float64"))
-    noise = np.sqrt(variance(counts, 0)) * np.random.default_rng(0).standard_normal(counts.shape)
+    noise = np.sqrt(variance(counts, 0)) * np.random.default_rng(0).standard_normal((2, *counts.shape))
     noise = 1000 / attenuation.MU_WATER * fbp(noise, geometry, hu.shape[-2:], pixel_mm, filter)
     size = max(round(WINDOW / pixel_mm), 5)
     soft = ndimage.gaussian_filter(planes, (0, 2 / pixel_mm, 2 / pixel_mm))
     whole = ndimage.minimum_filter((soft > TISSUE[0]) & (soft < TISSUE[1]), (1, size, size))
     if not whole.any():
         raise BadInput("the image has no even soft tissue that shows its noise: say how many photons it was made with")
-    own, made = (np.quantile(_variance(each, size)[whole], 0.25) for each in (planes, noise))
-    if own < 1:  # HU²: rounding to whole HU alone has 1/12
+    own, made, second = (_variance(each, size)[whole] for each in (planes, *noise))
+    if np.quantile(own, 0.25) < 1:  # HU²: rounding to whole HU alone has 1/12
         raise BadInput("the image has no noise of its own: simulate a scan of it instead of inserting noise")
-    return float(PROBE * made / own)
+    return float(PROBE * np.quantile(second / made, 0.25) / np.quantile(own / made, 0.25))
 
 
 def _variance(planes: np.ndarray, size: int) -> np.ndarray:
