@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -86,6 +87,7 @@ def fabricate(folder, *, patients=12, folds=0, ways=tuple(BLUR), ct=True, **chan
     return metrics
 
 
+@cache
 def _measured(row, ways, ct) -> dict:
     wanted, labels = target(row)
     body, found = body_mask(wanted), {"cases": [], "tissues": [], "noise": [], "inserts": []}

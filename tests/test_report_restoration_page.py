@@ -77,7 +77,7 @@ def test_the_first_paragraph(made, undrawn):
     html = restoration.write(made, pictures()).read_text()
     header, metrics = Page(html).header, json.loads((made / "metrics.json").read_text())
     own, noisy, nlm = (windows_of(metrics, way)["rmse"] for way in (NETWORK, "noisy", "nlm"))
-    assert f"leaves an error of {own['value']:.1f} HU (95 % CI {own['low']:.1f} to {own['high']:.1f})" in header
+    assert f"leaves an error (RMSE) of {own['value']:.1f} HU (95 % CI {own['low']:.1f} to {own['high']:.1f})" in header
     assert "in the soft tissue window (\N{MINUS SIGN}160 to 240 HU)" in header and "in 12 patients" in header
     assert f"{noisy['value']:.1f} HU in the noisy image and {nlm['value']:.1f} HU after non-local means" in header
     gain = -difference_of(metrics, "noisy")["value"]
@@ -192,9 +192,13 @@ def test_less_noise_by_blurring(changed):
     def blur(metrics):
         windows_of(metrics, NETWORK, "lung")["sharpness"]["value"] = 0.7
 
-    said = harm.blurred(changed(blur))
-    assert len(said) == 1 and said[0].startswith("Edges in the lung window") and "0.70 times as steep" in said[0]
-    assert "1.00 times in the noisy image" in said[0]
+    run = changed(blur)
+    assert len(saying.alarms(run)) == 1 and saying.alarms(run)[0].startswith("Edges are less steep than in the noisy")
+    assert "0.70 against 1.00 (lung window): part of the lower" in saying.alarms(run)[0]
+    run.noisy = None
+    assert harm.blurred(run)[0].startswith(
+        "Edges are less steep than in the target, as parts of the target\u2019s 0.70 ("
+    )
 
 
 def test_a_tissue_that_is_shifted(changed):
@@ -277,7 +281,7 @@ def test_images_that_are_no_ct(tmp_path, undrawn):
 
     said = Page(restoration.write(tmp_path, white).read_text())
     own = metrics["rows"][0]["windows"][0]["rmse"]["value"]
-    assert 0.001 < own < 0.01 and f"an error of {own:.5f} of white" in said.header
+    assert 0.001 < own < 0.01 and f"an error (RMSE) of {own:.5f} of white" in said.header
     assert "HU" not in said.header and "the image as it came" in said.header and "Inserts" not in said.text
     assert len(undrawn) == 3 and undrawn[0][0].endswith("_full.jpg")
     assert (undrawn[0][5], undrawn[0][6]) == ("image as it came", "of white") and undrawn[0][2].all()
@@ -341,3 +345,8 @@ def test_ends_of_scales_are_round(most, end):
 def test_a_missing_file(tmp_path):
     with pytest.raises(BadInput, match=r"lacks recipe.json.*cases.csv: a report needs the folder of a finished run"):
         restoration.write(tmp_path)
+
+
+def test_restorations_are_not_compared(made, tmp_path):
+    with pytest.raises(BadInput, match=r"is a restoration, which is not compared: its cases.csv"):
+        report.compare([made, tmp_path])

@@ -33,8 +33,9 @@ def read(folder: Path) -> SimpleNamespace:
     Raises:
         BadInput: a file is missing, no way was trained, or an earlier version wrote the folder.
     """
-    if _masks(folder / "metrics.json"):
-        raise BadInput(f"{folder} is a segmentation, which is not compared: its cases.csv holds every case")
+    task = _task(folder / "metrics.json")
+    if task in ("segmentation", "restoration"):
+        raise BadInput(f"{folder} is a {task}, which is not compared: its cases.csv holds every case")
     names = [f"{name}.json" for name in JSON] + [f"{name}.csv" for name in CSV]
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
@@ -71,8 +72,8 @@ def _grades(names, told) -> list[str]:
     return [str(told[0]) if known else names[0], *names[1:]]
 
 
-def _masks(metrics: Path) -> bool:
-    return metrics.is_file() and json.loads(metrics.read_text(encoding="utf-8"))["task"] == "segmentation"
+def _task(metrics: Path) -> str:
+    return json.loads(metrics.read_text(encoding="utf-8"))["task"] if metrics.is_file() else ""
 
 
 def _table(path: Path) -> pd.DataFrame:

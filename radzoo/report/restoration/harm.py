@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import pandas as pd
 
-from radzoo.report.restoration.words import SHARPNESS, came, ends, entry, way
+from radzoo.report.restoration.words import NOISY, SHARPNESS, came, entry, way
 from radzoo.report.words import listed, percent
 
-BLUR = 0.1  # by which edges may be less steep than those of another way
-SHIFT = 5.0  # HU that the mean of a tissue may be off: what the ACR asks of water
+BLUR = 0.1  # by which edges may be less steep, as parts of the target's
+SHIFT = 5.0  # HU that the mean of a tissue may be off, about what quality control of scanners allows water
 KEPT = 0.8  # of an insert's contrast that has to remain
 FAINTEST = 5.0  # HU of contrast below which noise decides what remains
 
 
 def blurred(run) -> list[str]:
-    """Windows in which the edges are less steep than another way leaves them, or than in the target where there is
-    no other."""
-    said = []
+    """Windows in which edges are less steep than in the image as it came (without one, than in the target)."""
+    told = []
     for window in run.best["windows"]:
-        sharp = {row["name"]: entry(row, window["window"])["sharpness"]["value"] for row in run.rows}
-        own = sharp.pop(run.best["name"])
-        others = [row for row in run.rows if sharp.get(row["name"]) is not None]
-        first = run.noisy if run.noisy in others else max(others, key=lambda row: sharp[row["name"]], default=None)
-        limit = sharp[first["name"]] if first else 1.0
-        if own is not None and own < limit - BLUR:
-            beside = f", {SHARPNESS.number(limit)} times in {way(run.metrics, first, sentence=True)}" if first else ""
-            said.append(
-                f"Edges in the {window['window']} window ({ends(run.metrics, window)}) are {SHARPNESS.number(own)} "
-                f"times as steep as in the target{beside}: part of the lower error is blurring."
-            )
-    return said
+        own = window["sharpness"]["value"]
+        before = entry(run.noisy, window["window"])["sharpness"]["value"] if run.noisy else 1.0
+        if own is not None and before is not None and own < before - BLUR:
+            beside = f" against {SHARPNESS.number(before)}" if run.noisy else ""
+            told.append(f"{SHARPNESS.number(own)}{beside} ({window['window']} window)")
+    if not told:
+        return []
+    than = way(run.metrics, run.noisy, sentence=True) if run.noisy else "the target"
+    return [
+        f"Edges are less steep than in {than}, as parts of the target\N{RIGHT SINGLE QUOTATION MARK}s "
+        f"{listed(told)}: part of the lower error is blurring."
+    ]
 
 
 def biases(table: pd.DataFrame) -> pd.DataFrame:
@@ -45,7 +44,7 @@ def shifted(run) -> list[str]:
     own = found[run.best["name"]]
     told = []
     for tissue, bias in own[own.abs() > SHIFT].items():
-        before = found.get(("noisy", tissue)) if run.noisy else None
+        before = found.get((NOISY, tissue)) if run.noisy else None
         beside = f" (in the {came(run.metrics)} {_hu(before)})" if before is not None else ""
         told.append(f"{tissue} by {_hu(bias)}{beside}")
     return [f"Mean HU are shifted by more than {SHIFT:g}: {listed(told)}."] if told else []
@@ -62,7 +61,7 @@ def contrasts(run) -> pd.DataFrame:
     middle = {name: (name, "mean") for name in ("contrast", "noise", "cnr")}
     middle |= {name: (name, "median") for name in ("width_mm", "mtf50")}
     found = table.groupby(["way", "insert"], sort=False).agg(**middle)
-    before = found.loc["noisy", "contrast"] if run.noisy else pd.Series(dtype=float)
+    before = found.loc[NOISY, "contrast"] if run.noisy else pd.Series(dtype=float)
     first = found.index.get_level_values("insert").map(before.where(before.abs() >= FAINTEST))
     return found.assign(kept=found["contrast"].to_numpy() / first.to_numpy(float))
 

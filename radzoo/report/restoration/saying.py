@@ -20,7 +20,7 @@ def headline(run) -> str:
     name = words.capital(way(run.metrics, run.best, sentence=True))
     rmse, others = run.window["rmse"], [row for row in (run.noisy, better(run)) if row]
     span = f" (95 % CI {run.measure.span(rmse)})" if rmse["low"] is not None else ""
-    said = f"{name} leaves an error of {hu(run, rmse['value'])}{span} in {_window(run)}"
+    said = f"{name} leaves an error (RMSE) of {hu(run, rmse['value'])}{span} in {_window(run)}"
     if others:
         against = [f"{hu(run, error_of(run, row))} {_by(run, row)}" for row in others]
         said += f", where there are {listed(against)}"
@@ -47,7 +47,8 @@ def _by(run, row) -> str:
     name = way(run.metrics, row, sentence=True)
     if row is run.noisy:
         return f"in {name}"
-    return f"after {name}{', the better of the classical ways' if len(run.classical) > 1 else ''}"
+    most = {1: "", 2: ", the better of the classical ways"}.get(len(run.classical), ", the best of the classical ways")
+    return f"after {name}{most}"
 
 
 def _window(run) -> str:
