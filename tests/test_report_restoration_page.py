@@ -182,10 +182,31 @@ def test_a_classical_way_that_does_as_well(changed):
         difference_of(metrics, "tv", "lung").update(value=1.0, low=0.5, high=1.5)
 
     run = changed(level)
-    assert saying.alarms(run)[0].startswith("Against non-local means (RMSE 22.")
-    assert "after" not in saying._gain(run)[0]
+    assert saying.alarms(run)[0].startswith("Against non-local means (22.")
+    assert "after" not in saying.lead(run)[1]
     assert any(said.startswith("In the lung window") and "total variation" in said for said in saying.cautions(run))
     assert [tile["alarmed"] for tile in page._tiles(run)] == [False, False, True, False]
+
+
+def test_a_network_that_does_harm(changed):
+    def harmful(metrics):
+        windows_of(metrics, NETWORK)["rmse"]["value"] = 60.0
+        windows_of(metrics, NETWORK)["sharpness"]["value"] = 0.5
+        difference_of(metrics, "noisy").update(value=35.0, low=30.0, high=40.0)
+
+    said = saying.alarms(changed(harmful))
+    assert (
+        said[0].replace("\N{NO-BREAK SPACE}", " ").startswith("The network leaves more error, 60.0 HU, than the noisy")
+    )
+    assert said[1].endswith("0.50 against 1.00 (soft tissue window).")  # no lower error to explain
+
+
+def test_an_insert_turned_over(changed):
+    def turn(table):
+        own = (table["way"] == NETWORK) & (table["insert"] == "vessel")
+        table.loc[own, "mean"] = 2 * table.loc[own, "background"] - table.loc[own, "mean"]
+
+    assert "vessel keeps \N{MINUS SIGN}" in harm.lost(changed(inserts=turn))[0]
 
 
 def test_less_noise_by_blurring(changed):
@@ -197,7 +218,7 @@ def test_less_noise_by_blurring(changed):
     assert "0.70 against 1.00 (lung window): part of the lower" in saying.alarms(run)[0]
     run.noisy = None
     assert harm.blurred(run)[0].startswith(
-        "Edges are less steep than in the target, as parts of the target\u2019s 0.70 ("
+        "Edges are less steep than in the target; where the target has 1, they have 0.70 ("
     )
 
 
@@ -208,6 +229,7 @@ def test_a_tissue_that_is_shifted(changed):
     run = changed(tissues=shift)
     said = "Mean HU are shifted by more than 5: fat by \N{MINUS SIGN}9.0 (in the noisy image "
     assert len(harm.shifted(run)) == 1 and harm.shifted(run)[0].startswith(said)
+    assert [row["name"] for row in tables.tissues(run)] == ["lung", "fat", "soft tissue"]
     fat = next(row for row in tables.tissues(run) if row["name"] == "fat")["cells"]
     assert fat[0] == ("\N{MINUS SIGN}9.0", "\N{MINUS SIGN}9.0 to \N{MINUS SIGN}9.0", True) and not fat[1][2]
 
@@ -249,9 +271,8 @@ def test_few_that_do_no_better_are_an_alarm(tmp_path):
     metrics = fabricate(tmp_path, patients=2)
     difference_of(metrics, "tv")["value"] = 0.5
     change(tmp_path, "metrics.json", **metrics)
-    assert saying.alarms(reading.read(tmp_path))[0].startswith(
-        "In these cases the network leaves no less error than total"
-    )
+    said = saying.alarms(reading.read(tmp_path))[0]
+    assert said.startswith("In these cases the network leaves no less error, ") and "than total variation (" in said
 
 
 def test_folds(tmp_path, undrawn):

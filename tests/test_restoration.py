@@ -21,6 +21,7 @@ from radzoo.data.worse import Worse
 from radzoo.errors import BadInput
 from radzoo.images import Input
 from radzoo.images.volumes import read as read_volume
+from radzoo.train.restoration.measured import known_inserts
 
 FLAT = Recipe(
     models=("rednet_tiny",), weights=None, task="restoration", ways=("scratch",), size=16, batch=4, loss="mse",
@@ -267,6 +268,16 @@ def test_eight_ways_to_lay_a_plane_down():
     assert len({turned(plane, each).tobytes() + bytes(turned(plane, each).shape) for each in range(8)}) == 8
 
 
+def test_inserts_have_the_names_that_are_known():
+    for data, names in (
+        (Data(index="phantom:low_dose_ct"), ("fat", "cyst", "faint", "vessel", "bone")),
+        (Data(index="index.csv", classes=("nodule",)), ("nodule",)),
+        (Data(index="index.csv", classes=("nodule=3",)), ()),
+        (Data(index="index.csv"), ()),
+    ):
+        assert known_inserts(replace(VOLUME, data=data)) == names
+
+
 def test_an_image_of_another_kind_than_its_target(scans, tmp_path):
     """MR to CT: the target has a window of its own, and no baseline but the network."""
     index = pd.read_csv(scans / "index.csv")
@@ -283,7 +294,8 @@ def test_an_image_of_another_kind_than_its_target(scans, tmp_path):
     recipe = replace(VOLUME, data=data, window="percentile", restoration=options, loss="l1 + gradient")
     found = radzoo.run(recipe, models=("unet_same_tiny",), out=str(tmp_path / "run"))
     assert [row["name"] for row in found.metrics["rows"]] == ["unet_same_tiny scratch"]
-    assert [each["window"] for each in found.metrics["rows"][0]["windows"]][-1] == "full"
+    assert [each["window"] for each in found.metrics["rows"][0]["windows"]] == ["soft tissue", "lung", "full"]
+    assert found.metrics["unit"] == "HU"  # a window from -1024 on is that of CT
     table = radzoo.predict(found.folder, [tmp_path / "0-mr.nii.gz"], out=tmp_path / "new")
     with pytest.raises(BadInput, match="images of another modality: write them as nifti"):
         radzoo.predict(found.folder, [tmp_path / "0-mr.nii.gz"], kind="dicom")

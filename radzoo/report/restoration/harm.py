@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from radzoo.metrics.tissue import TISSUES
 from radzoo.report.restoration.words import NOISY, SHARPNESS, came, entry, way
 from radzoo.report.words import listed, percent
 
@@ -25,28 +26,30 @@ def blurred(run) -> list[str]:
     if not told:
         return []
     than = way(run.metrics, run.noisy, sentence=True) if run.noisy else "the target"
-    return [
-        f"Edges are less steep than in {than}, as parts of the target\N{RIGHT SINGLE QUOTATION MARK}s "
-        f"{listed(told)}: part of the lower error is blurring."
-    ]
+    lower = run.noisy and run.window["rmse"]["value"] < entry(run.noisy, run.window["window"])["rmse"]["value"]
+    so = ": part of the lower error is blurring" if lower else ""
+    return [f"Edges are less steep than in {than}; where the target has 1, they have {listed(told)}{so}."]
 
 
 def biases(table: pd.DataFrame) -> pd.DataFrame:
-    """`mean low high` of the bias over cases, by way and tissue."""
-    return table.groupby(["way", "tissue"], sort=False)["bias"].agg(mean="mean", low="min", high="max")
+    """`mean low high` of the bias over cases, by way and tissue, from air to bone."""
+    table = table.assign(
+        tissue=pd.Categorical(table["tissue"], [name for name in TISSUES if name in set(table["tissue"])])
+    )
+    return table.groupby(["way", "tissue"], observed=True)["bias"].agg(mean="mean", low="min", high="max")
 
 
 def shifted(run) -> list[str]:
-    """Tissues whose mean HU are off."""
+    """Tissues whose mean HU are off, and more so than in the image as it came."""
     if run.tissues is None:
         return []
-    found = biases(run.tissues)["mean"]
-    own = found[run.best["name"]]
-    told = []
-    for tissue, bias in own[own.abs() > SHIFT].items():
-        before = found.get((NOISY, tissue)) if run.noisy else None
-        beside = f" (in the {came(run.metrics)} {_hu(before)})" if before is not None else ""
-        told.append(f"{tissue} by {_hu(bias)}{beside}")
+    found, told = biases(run.tissues)["mean"], []
+    for tissue, bias in found[run.best["name"]].items():
+        before = found[NOISY][tissue] if run.noisy else 0.0
+        if abs(bias) > max(SHIFT, abs(before)):
+            told.append(
+                f"{tissue} by {_hu(bias)}" + (f" (in the {came(run.metrics)} {_hu(before)})" if run.noisy else "")
+            )
     return [f"Mean HU are shifted by more than {SHIFT:g}: {listed(told)}."] if told else []
 
 
@@ -55,15 +58,20 @@ def _hu(value) -> str:
 
 
 def contrasts(run) -> pd.DataFrame:
-    """The means over cases, by way and insert: `contrast noise cnr`; the medians `width_mm mtf50`; and `kept`, the
-    part of the contrast in the image as it came that is left (NaN without such an image, or of too faint a one)."""
+    """By way and insert the mean over cases of `contrast`, the medians of `noise cnr width_mm mtf50`, for a ring around
+    a small insert may hold another tissue; and `kept`, the part of the contrast in the image as it came that is left
+    (NaN without such an image, or of too faint a one)."""
     table = run.inserts.assign(contrast=run.inserts["mean"] - run.inserts["background"])
-    middle = {name: (name, "mean") for name in ("contrast", "noise", "cnr")}
-    middle |= {name: (name, "median") for name in ("width_mm", "mtf50")}
-    found = table.groupby(["way", "insert"], sort=False).agg(**middle)
+    middle = {name: (name, "median") for name in ("noise", "cnr", "width_mm", "mtf50")}
+    found = table.groupby(["way", "insert"], sort=False).agg(contrast=("contrast", "mean"), **middle)
     before = found.loc[NOISY, "contrast"] if run.noisy else pd.Series(dtype=float)
     first = found.index.get_level_values("insert").map(before.where(before.abs() >= FAINTEST))
     return found.assign(kept=found["contrast"].to_numpy() / first.to_numpy(float))
+
+
+def share(part) -> str:
+    """`47 %`; of contrast that turned over below 0."""
+    return percent(part).replace("-", "\N{MINUS SIGN}")
 
 
 def lost(run) -> list[str]:
@@ -71,7 +79,7 @@ def lost(run) -> list[str]:
     if run.inserts is None:
         return []
     kept = contrasts(run)["kept"][run.best["name"]]
-    told = [f"{insert} keeps {percent(part)}" for insert, part in kept[kept < KEPT].items()]
+    told = [f"{insert} keeps {share(part)}" for insert, part in kept[kept < KEPT].items()]
     if not told:
         return []
     return [f"Contrast is lost with the noise: of what it has in the {came(run.metrics)}, {listed(told)}."]

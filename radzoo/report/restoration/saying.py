@@ -73,14 +73,24 @@ def alarms(run) -> list[str]:
 
 
 def _no_better(run) -> list[str]:
-    suspect = level(run, run.window["window"])
-    if not suspect:
-        return []
-    told = [f"{way(run.metrics, row, sentence=True)} (RMSE {hu(run, error_of(run, row))})" for row in suspect]
-    own = f"its own is {hu(run, error_of(run, run.best))}"
-    if run.test["claim"]:
-        return [f"Against {listed(told)}, that the network leaves less error has not been shown; {own}."]
-    return [f"In these cases the network leaves no less error than {listed(told)}; {own}."]
+    window = run.window["window"]
+    suspect, own = level(run, window), hu(run, error_of(run, run.best))
+    if not run.test["claim"]:
+        return (
+            [f"In these cases the network leaves no less error, {own}, than {_erring(run, suspect)}."]
+            if suspect
+            else []
+        )
+    more = [row for row in suspect if (difference(run.metrics, row, window)["low"] or 0) > 0]
+    rest = [row for row in suspect if row not in more]
+    said = [f"The network leaves more error, {own}, than {_erring(run, more)}."] if more else []
+    if rest:
+        said.append(f"Against {_erring(run, rest)}, that the network leaves less error has not been shown.")
+    return said
+
+
+def _erring(run, rows) -> str:
+    return listed([f"{way(run.metrics, row, sentence=True)} ({hu(run, error_of(run, row))})" for row in rows])
 
 
 def lead(run) -> list[str]:

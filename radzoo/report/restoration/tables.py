@@ -102,7 +102,7 @@ def inserts(run) -> list[dict]:
 
 def _insert(line: pd.Series) -> list[str]:
     line = line.astype(object).where(line.notna(), None)
-    kept = words.percent(line["kept"])
+    kept = harm.share(line["kept"])
     shown = [HU.signed(line["contrast"]), kept, HU.number(line["noise"]), HU.number(line["cnr"])]
     return [*shown, WIDTH.number(line["width_mm"]), SHORT.number(line["mtf50"])]
 
@@ -112,7 +112,7 @@ def tissues(run) -> list[dict]:
     if run.tissues is None:
         return []
     found, rows = harm.biases(run.tissues), []
-    for tissue in dict.fromkeys(run.tissues["tissue"]):
+    for tissue in found.loc[run.best["name"]].index:
         cells = []
         for row in run.rows:
             here = found.loc[row["name"], tissue]
