@@ -26,10 +26,11 @@ def _simulated(run) -> list[tuple]:
         "network that removes this noise may leave the noise of a scanner, or take it for anatomy.",
     )]  # fmt: skip
     if not how["clean"]:
+        many = f"{how['photons']:g} photons" if how["photons"] else "a number that explains the noise of each image"
         parts.append((
-            f"{how['photons']:g} photons are an assumption.",
-            "No file says how many photons a real scan had. Were there fewer, more noise had to be added than was; "
-            f"“{how['dose']:g} of the dose” holds for this number alone.",
+            "The photons are an assumption.",
+            f"No file says how many a real scan had; here {many}. Were there fewer, more noise had to be added than "
+            f"was: that {100 * how['dose']:g} % of the dose are left holds for this assumption alone.",
         ))  # fmt: skip
     return parts
 
