@@ -311,10 +311,7 @@ def test_images_that_are_no_ct(tmp_path, undrawn):
 @pytest.mark.parametrize(
     ("simulated", "title"),
     [
-        (
-            {"simulate": "low_dose", "photons": 1e5, "dose": 0.25, "electronic": 3.2, "clean": False},
-            "100000 photons are",
-        ),
+        ({"simulate": "low_dose", "photons": None, "dose": 0.25, "clean": False}, "The photons are an assumption."),
         ({"simulate": "sparse_view", "views": 1000, "keep": 20}, "The few views were simulated."),
         (None, "One source of images."),
     ],
