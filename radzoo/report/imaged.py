@@ -14,7 +14,8 @@ from radzoo.report import curves, figures, words
 
 JSON = ("recipe", "environment", "metrics")
 TEXT = dict.fromkeys(
-    ("patient", "fold", "split", "phase", "way", "model", "refined", "class", "status", "burnt_in", "insert"), str
+    ("patient", "fold", "split", "phase", "way", "model", "refined", "class", "status", "burnt_in", "stage", "insert"),
+    str,
 )
 
 
@@ -64,20 +65,21 @@ def counts(run) -> dict:
     return {"parts": list(parts), "cells": [(len(cell), cell["patient"].nunique()) for cell in chosen]}
 
 
-def learning(run, label: Callable[[str, str], str], score: str) -> str | None:
+def learning(run, label: Callable[..., str], score: str) -> str | None:
     """The learning curves as a data URI.
 
     Args:
-        label: of a model and a way.
+        label: of a model, a way and, where the history has one, a stage.
         score: what validation was judged by.
     """
+    names = [name for name in ("model", "way", "stage") if name in run.history]
     runs = [
         {
-            "label": words.plain(label(*names)),
-            "way": names[1],
+            "label": words.plain(label(*found)),
+            "way": found[1],
             "trainings": dict(list(epochs.groupby("fold", sort=False))),
         }
-        for names, epochs in run.history.groupby(["model", "way"], sort=False)
+        for found, epochs in run.history.groupby(names, sort=False)
     ]
     path = run.folder / "figures" / "learning.png"
     return figures.inline(curves.learning(path, runs, score)) if runs else None

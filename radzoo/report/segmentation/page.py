@@ -112,9 +112,11 @@ def _dots(run):
 
 
 def _learning(run):
+    """One row for each way, and for each network of a cascade."""
     names = {(row["model"], row["way"]): row for row in run.rows if not row["refined"]}
+    stages = {"organ": f", {run.recipe['mask']['inside']}", "inside": ", inside"}
 
-    def label(*found):
-        return " ".join(found) if run.several else way(names[found])
+    def label(model, named, stage):
+        return (f"{model} {named}" if run.several else way(names[model, named])) + stages.get(stage, "")
 
     return imaged.learning(run, label, "Dice")
