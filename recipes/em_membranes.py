@@ -6,7 +6,7 @@ parts, thinned to where they meet, and the warping and pixel error.
 
 Expect   on the last four of the challenge's 20 sections, 13 to learn from and 3 to guide: foreground Rand score .78,
          warping error .013, pixel error .127; pixels without shapes .28, .030 and .128: four sections, so no interval;
-         17 minutes beside other work
+         17 minutes beside other work. Of ten sections instead of sixteen .76, of five .48
 
 Run      radzoo run em_membranes
          radzoo run em_membranes --data.index INDEX.csv --data.patient None

@@ -5,7 +5,7 @@ about .90 and .89 on the whole task (Isensee, Nature Methods 2021), with 208 tra
 
 Expect   on the Decathlon's 120 volumes, 72 to learn from and 24 to be tested: Dice .88 (95 % CI .86 to .89) anterior
          and .86 (.85 to .88) posterior, HD95 1.4 and 1.5 mm; pixels without shapes .80 and .76; 37 minutes beside other
-         work
+         work. A V-Net (`--models vnet_small --batch 2`) after 8 epochs .84 and .84
 
 Run      radzoo run hippocampus
          radzoo run hippocampus --data.index INDEX.csv --data.mask label --data.patient patient_id

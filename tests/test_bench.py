@@ -149,4 +149,4 @@ def test_segmentation(cli, monkeypatch, tmp_path):
         ("windows alone", "keras"),
     ]  # fmt: skip
     assert all(float(line["ratio"]) > 0 and float(line["peak_mb"]) > float(line["added_mb"]) >= 0 for line in lines)
-    assert "unet3d_small, radzoo: 1,193,5" in said and "unet3d_small, keras: 1,193,5" in said
+    assert "unet3d_small, radzoo: 1,194,722" in said and "unet3d_small, keras: 1,194,722" in said

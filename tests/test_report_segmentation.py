@@ -355,7 +355,7 @@ def test_a_rare_class_is_not_claimed(changed):
 
 def test_special_measures_keep_their_digits(changed):
     def membranes(summary):
-        summary["rows"][0]["test"]["special"] = {"warping": {"value": 0.000353, "low": 0.0003, "high": 0.0004}}
+        summary["rows"][0]["test"]["special"] = {"warping_error": {"value": 0.000353, "low": 0.0003, "high": 0.0004}}
 
     assert page._special(changed(membranes)) == {
         "names": ["warping error"], "rows": [("fine-tuned", ["0.000353 (0.0003 to 0.0004)"])],

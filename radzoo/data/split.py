@@ -72,9 +72,10 @@ def assign_splits(index: Index, digests: list[str], data: Data, seed: int, keys:
             parts = _split(index, digests, keys, train, PARTS[:2], (1 - CARVED, CARVED), rng, notes)
             table.loc[train, "split"] = parts
             carved = table[table["split"] == "validation"]
+            people = carved["patient"].nunique()
             notes.append(
-                f"The split names no validation part: {carved['patient'].nunique()} patients ({len(carved)} images) "
-                "of its training part were set aside for validation."
+                f"The split names no validation part: {people} patient{'s' * (people > 1)} ({len(carved)} "
+                f"image{'s' * (len(carved) > 1)}) of its training part guide as validation."
             )
     advice = "mend the split column, or pass fractions (--data.split 0.6 0.2 0.2)" if given else _advice(None)
     check_parts(index, [(part, (table["split"] == part).to_numpy()) for part in PARTS], advice)

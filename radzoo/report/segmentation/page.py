@@ -17,8 +17,8 @@ from radzoo.report.segmentation.words import colour, gap, length, present, small
 
 PER_CLASS = 4  # classes that have columns of their own in the table of ways
 SPECIAL = {
-    "rand": "foreground Rand score", "warping": "warping error", "pixel_error": "pixel error",
-    "f1": "F1 of instances",
+    "rand": "foreground Rand score", "rand_error": "Rand error", "warping_error": "warping error",
+    "pixel_error": "pixel error",
 }  # fmt: skip
 
 
