@@ -37,6 +37,9 @@ def segmenter(features, image, *, name: str, classes: int, activation: str, deco
 def restorer(features, image, *, name: str, channels: int, decoder=None, added=None):
     """An image of `channels` in the scale of the one that entered, from the stages of `decoded`.
 
+    Where no map is as large as the image, the last stage is joined by the image itself: of the noise of single pixels,
+    which a stride has mixed, coarser maps cannot tell.
+
     Args:
         features, image, name, decoder: as in `decoded`.
         added: `(batch, *spatial, channels)`, the image that the output is added to; None where the output is it all.
@@ -47,12 +50,12 @@ def restorer(features, image, *, name: str, channels: int, decoder=None, added=N
     Raises:
         BadInput: another number of channels than `added` has.
     """
-    x = decoded(features, image, name, decoder)[-1]
+    x = decoded(features, image, name, decoder, finest=image)[-1]
     y = pick(x, "Conv")(channels, 1, dtype="float32", name="head_logits")(x)
     return residual(enlarged(y, image.shape[1:-1], name="head"), "linear", added)
 
 
-def decoded(features, image, name: str, decoder=None) -> list:
+def decoded(features, image, name: str, decoder=None, finest=None) -> list:
     """Each stage `decoder1`, `decoder2`, … goes to the next finer map, the last one to the size of the image.
 
     A stage enlarges by whole numbers, as many times as the encoder made smaller along that axis; so an axis that was
@@ -64,6 +67,7 @@ def decoded(features, image, name: str, decoder=None) -> list:
         name: of the backbone, for messages.
         decoder: channels of the stages, coarsest first; None is `WIDTHS`, of which a decoder with fewer stages takes
             the last: 16 channels where maps are as large as the image, 32 at half its size.
+        finest: what joins the last stage where no map is as large as the image; None for nothing.
 
     Returns:
         The map of every stage, coarsest first.
@@ -73,7 +77,7 @@ def decoded(features, image, name: str, decoder=None) -> list:
     """
     sizes = _sizes(features, image, name)
     widths = _widths(len(sizes), decoder, name)
-    skips = [*reversed(features[:-1]), None][: len(sizes)]
+    skips = [*reversed(features[:-1]), finest][: len(sizes)]
     x, maps = features[-1], []
     for i, (size, width, skip) in enumerate(zip(sizes, widths, skips, strict=True), start=1):
         stage = f"decoder{i}"
