@@ -21,7 +21,9 @@ from radzoo.data.worse import Worse
 from radzoo.errors import BadInput
 from radzoo.images import Input
 from radzoo.images.volumes import read as read_volume
+from radzoo.train.resolved import resolved
 from radzoo.train.restoration.measured import known_inserts
+from radzoo.train.restoration.prepared import network, prepared
 
 FLAT = Recipe(
     models=("rednet_tiny",), weights=None, task="restoration", ways=("scratch",), size=16, batch=4, loss="mse",
@@ -266,6 +268,15 @@ def test_image_and_target_are_turned_together(images, scans, tmp_path, patch, ou
 def test_eight_ways_to_lay_a_plane_down():
     plane = np.arange(6).reshape(1, 2, 3, 1)
     assert len({turned(plane, each).tobytes() + bytes(turned(plane, each).shape) for each in range(8)}) == 8
+
+
+def test_a_residual_network_begins_with_the_image_in_the_scale_of_its_target(scans):
+    """RED-CNN's first kernels are small, so what it says before it learns is the image: 0..1, and not normalised."""
+    recipe = resolved(at(VOLUME, scans), {"models": ("redcnn_tiny",), "size": (1, 32, 32)})
+    view = prepared(recipe)[1]["redcnn_tiny"]
+    image = view.pairs.image(view.keys[0])[0, :32, :32] / np.float32(WHITE)
+    said = network(recipe, "redcnn_tiny", view.spec, None)[0](view.spec.normalise(image)[None])
+    assert np.abs(np.asarray(said)[0] - image).max() < 0.02
 
 
 def test_inserts_have_the_names_that_are_known():

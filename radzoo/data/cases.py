@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from radzoo.atomic import whole as written
 from radzoo.data.classes import Meaning
+from radzoo.data.mapped import mapped
 from radzoo.data.masks import read_mask
 from radzoo.data.store import WHITE, cache_folder, image_digest
 from radzoo.errors import BadInput
@@ -77,7 +78,7 @@ class Cases:
 
     def image(self, key: str) -> np.ndarray:
         """uint16 `(*working, channels)`, white is 65535, not read before it is looked at."""
-        return np.load(self._path(key, "image"), mmap_mode="r")
+        return mapped(self._path(key, "image"))
 
     def labels(self, key: str, meaning: Meaning) -> np.ndarray:
         """uint8 classes on the working grid."""
@@ -91,7 +92,7 @@ class Cases:
 
     def stored(self, key: str) -> np.ndarray:
         """uint16 `(readers, *own size)`, as it stands in the masks."""
-        return np.load(self._path(key, "masks"), mmap_mode="r")
+        return mapped(self._path(key, "masks"))
 
     def truth(self, key: str, meaning: Meaning, reader: int = 0) -> np.ndarray:
         """uint8 classes of the image's own pixels, as one reader drew them."""
@@ -129,6 +130,8 @@ class Cases:
         key = hashlib.sha256("\n".join(digests).encode()).hexdigest()
         if not all(self._path(key, what).is_file() for what in ("json", "image", "masks")):
             self._write(key, path, masks)
+        for what in ("image", "masks"):
+            mapped(self._path(key, what))
         return key
 
     def _write(self, key: str, path: str, masks: list[str]) -> None:

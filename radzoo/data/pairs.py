@@ -13,6 +13,7 @@ import numpy as np
 
 from radzoo.atomic import whole as written
 from radzoo.data.cases import worked
+from radzoo.data.mapped import mapped
 from radzoo.data.masks import read_mask
 from radzoo.data.store import WHITE, cache_folder, image_digest
 from radzoo.data.worse import Worse
@@ -77,11 +78,11 @@ class Pairs:
 
     def image(self, key: str) -> np.ndarray:
         """uint16 `(*size, channels)`, white is 65535, not read before it is looked at."""
-        return np.load(self._path(key, "image"), mmap_mode="r")
+        return mapped(self._path(key, "image"))
 
     def target(self, key: str) -> np.ndarray:
         """uint16 `(*size, 1)`, white is 65535."""
-        return np.load(self._path(key, "target"), mmap_mode="r")
+        return mapped(self._path(key, "target"))
 
     def again(self, key: str) -> np.ndarray:
         """The image of a second scan with noise of its own: what both differ by is noise and nothing else."""
@@ -94,11 +95,11 @@ class Pairs:
             image = worked(self.spec, [self.worse(good, generator)], whole=False)[0]
             with written(path) as temporary, open(temporary, "wb") as file:
                 np.save(file, np.round(image * WHITE).astype("uint16"))
-        return np.load(path, mmap_mode="r")
+        return mapped(path)
 
     def labels(self, key: str) -> np.ndarray | None:
         """The label map on the image's pixels, or None where it has none."""
-        return np.load(self._path(key, "labels"), mmap_mode="r") if self.facts(key)["values"] else None
+        return mapped(self._path(key, "labels")) if self.facts(key)["values"] else None
 
     def facts(self, key: str) -> dict:
         """`size spacing_mm` along the axes, `modality`, `applied`, `content` (a hash of the decoded image), `values` of
@@ -122,6 +123,8 @@ class Pairs:
         key = hashlib.sha256("\n".join(digests).encode()).hexdigest()
         if not all(self._path(key, what).is_file() for what in ("json", "image", "target")):
             self._write(key, path, target, mask)
+        for what in ("image", "target"):
+            mapped(self._path(key, what))
         return key
 
     def _write(self, key: str, path: str, target: str, mask: str) -> None:

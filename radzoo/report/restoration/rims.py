@@ -5,11 +5,11 @@ from __future__ import annotations
 from radzoo.metrics import measure_inserts
 from radzoo.report import words
 from radzoo.report.restoration import curves
-from radzoo.report.restoration.words import named
+from radzoo.report.restoration.words import NOISY, named
 
 
 def draw(run, row: int, ways: dict, labels, spacing_mm) -> dict | None:
-    """Writes `rim.png` of the insert that stands out most in the first image.
+    """Writes `rim.png` of the insert that stands out most in the image as it came (without one, by the first way).
 
     Args:
         row: of the index, a case of `inserts.csv`.
@@ -27,8 +27,8 @@ def draw(run, row: int, ways: dict, labels, spacing_mm) -> dict | None:
     fitted = [name for name in names if all(each[name]["edge"] for each in found.values())]
     if not fitted:
         return None
-    first = found[next(iter(found))]
-    best = max(fitted, key=lambda name: first[name]["cnr"])
+    before = found.get(NOISY) or next(iter(found.values()))
+    best = max(fitted, key=lambda name: before[name]["cnr"])
     titles = {way: words.plain(named(run.metrics, way)) for way in found}
     file = run.folder / "figures" / "rim.png"
     curves.edge(file, {way: each[best]["edge"] for way, each in found.items()}, titles)

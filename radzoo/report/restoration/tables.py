@@ -12,7 +12,7 @@ from radzoo.report.measure import Measure
 from radzoo.report.restoration import curves, harm
 from radzoo.report.restoration.words import PSNR, SHARPNESS, SSIM, ends, entry, unit, way
 
-HU, FREQUENCY, SHORT, WIDTH = (Measure("", "", "", decimals) for decimals in (1, 3, 2, 2))
+HU, FREQUENCY, RIM = (Measure("", "", "", decimals) for decimals in (1, 3, 2))
 
 
 def windows(run) -> list[dict]:
@@ -104,7 +104,7 @@ def _insert(line: pd.Series) -> list[str]:
     line = line.astype(object).where(line.notna(), None)
     kept = harm.share(line["kept"])
     shown = [HU.signed(line["contrast"]), kept, HU.number(line["noise"]), HU.number(line["cnr"])]
-    return [*shown, WIDTH.number(line["width_mm"]), SHORT.number(line["mtf50"])]
+    return [*shown, RIM.number(line["width_mm"]), RIM.number(line["mtf50"])]
 
 
 def tissues(run) -> list[dict]:

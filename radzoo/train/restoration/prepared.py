@@ -41,7 +41,7 @@ def prepared(recipe: Recipe) -> tuple[Index, dict[str, View]]:
     masks = index.table["mask"] if "mask" in index.table else [""] * len(index.table)
     specs, windows, views = {}, {}, {}
     for model in recipe.models:  # before minutes of simulation
-        specs[model] = spec_of(recipe, model)
+        specs[model] = _own_scale(spec_of(recipe, model), recipe.weights)
         with precision(recipe):
             made, _ = network(recipe, model, specs[model], recipe.weights)
         windows[model] = window_of(made, specs[model])
@@ -54,6 +54,12 @@ def prepared(recipe: Recipe) -> tuple[Index, dict[str, View]]:
     index = assign_splits(index, first.pairs.digests(first.keys), recipe.data, recipe.seed, list(first.keys))
     notes = [*index.notes, *([made_worse.sentence] if made_worse else [])]
     return dataclasses.replace(index, notes=tuple(notes)), views
+
+
+def _own_scale(spec: Input, tag: str | None) -> Input:
+    """Without weights, which have their own, the image in 0..1 as its target is: a residual network adds to it."""
+    channels = spec.shape[-1]
+    return spec if tag else dataclasses.replace(spec, mean=(0.0,) * channels, std=(1.0,) * channels, scale=1.0)
 
 
 def network(recipe: Recipe, model: str, spec: Input, tag: str | None) -> tuple:
