@@ -6,6 +6,7 @@ import inspect
 import logging
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from radzoo import channels as grey
@@ -75,7 +76,8 @@ def create_model(
             pooled features.
         decoder: channels of the decoder's stages, coarsest first.
         supervised: the segmenter has two auxiliary outputs, `[head, head_auxiliary1, head_auxiliary2]`.
-        residual: the restorer's output is added to the image as it enters; a paper's network does what its paper says.
+        residual: the restorer's output is added to the image, in 0..1 whatever the weights normalise it with; a paper's
+            network does what its paper says.
         overrides: arguments of the builder; those that the weights' manifest sets must agree with it.
 
     Returns:
@@ -167,7 +169,9 @@ def _assemble(name, input_shape, top: dict, spec, channels, overrides, *, head, 
             ends = {key: top[key] for key in ("classes", "decoder", "supervised")}
             outputs = segmenter(features, x, name=name, activation=ACTIVATION["segmentation"], **ends)
         elif head == "restorer" and top["task"] == "restoration":
-            ends = {"channels": top["classes"], "decoder": top["decoder"], "added": image if top["residual"] else None}
+            ends = {"channels": top["classes"], "decoder": top["decoder"], "added": None}
+            if top["residual"]:
+                ends["added"] = image if spec is None else _as_it_was(image, spec, way)
             outputs = restorer(features, x, name=name, **ends)
         else:
             raise BadInput(f"head={head!r} came for a {top['task']} task, expected 'pool' or 'paper'")
@@ -177,6 +181,14 @@ def _assemble(name, input_shape, top: dict, spec, channels, overrides, *, head, 
             "pass padding='same', or take head='restorer'"
         )
     return keras.Model(image if beside is None else [image, beside], outputs, name=name)
+
+
+def _as_it_was(image, spec: Input, way: str | int):
+    """The image before `Input.normalise`: what a target is compared with is no network's normalisation."""
+    mean, std = (np.asarray(each if way == "rgb" else [np.mean(each)]) for each in (spec.mean, spec.std))
+    undo = layers.Normalization(mean=-mean / std, variance=(spec.scale / std) ** 2, dtype="float32", name="head_image")
+    image = undo(image)
+    return image[..., ::-1] if way == "rgb" and spec.order == "bgr" else image
 
 
 def _check_task(task: str, classes: int, covariates: int, **_) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import replace
 
+import fabricate
 import nibabel
 import numpy as np
 import pandas as pd
@@ -193,6 +194,7 @@ def test_a_volume_comes_back_in_hu_where_it_was(scans, scan_run, tmp_path):
         ({"mask": Mask(patches=2)}, "masks came for task 'restoration'"),
         ({"ways": ("features",)}, "fixed features make no restoration"),
         ({"loss": "dice"}, "loss 'dice' came, expected mse"),
+        ({"loss": "mse + perceptual:vgg19.nowhere"}, "vgg19.nowhere"),
         ({"task": "segmentation"}, "targets came for task 'segmentation'"),
         (
             {"restoration": Restoration(window=(0.0, 1.0), simulate="low_dose"), "data": {"target": None}},
@@ -277,6 +279,19 @@ def test_a_residual_network_begins_with_the_image_in_the_scale_of_its_target(sca
     image = view.pairs.image(view.keys[0])[0, :32, :32] / np.float32(WHITE)
     said = network(recipe, "redcnn_tiny", view.spec, None)[0](view.spec.normalise(image)[None])
     assert np.abs(np.asarray(said)[0] - image).max() < 0.02
+
+
+@pytest.mark.slow
+def test_a_perceptual_loss_is_learnt(images, flat_run, tmp_path, monkeypatch):
+    """Another loss, another network: its own losses are larger by the term that sees feature maps."""
+    monkeypatch.setenv("RADZOO_WEIGHTS", str(tmp_path))
+    fabricate.weights(tmp_path, "vgg_tiny")
+    found = radzoo.run(at(FLAT, images, loss="mse + perceptual:vgg_tiny.tests"), out=str(tmp_path / "run"))
+    first, plain = (
+        pd.read_csv(run.folder / "history.csv").query("model == 'rednet_tiny'")["loss"].iloc[0]
+        for run in (found, flat_run)
+    )
+    assert first > 1.01 * plain
 
 
 def test_inserts_have_the_names_that_are_known():

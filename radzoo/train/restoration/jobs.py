@@ -17,6 +17,7 @@ from radzoo.data import Index
 from radzoo.data.pair_windows import PairWindows
 from radzoo.data.split import parts
 from radzoo.losses import restoration_loss
+from radzoo.perceptual import feature_network
 from radzoo.recipe import Recipe
 from radzoo.restoring import Restorer
 from radzoo.train import fit
@@ -117,7 +118,8 @@ def _learned(place: Path, recipe: Recipe, job: Job, view: View, rows: dict) -> t
         part: PairWindows(view.pairs, view.keys[rows[part]], view.window, count=options.patches, turns=turns)
         for part, turns in (("train", options.turns), ("validation", False))
     }
-    lesson = Restored(recipe, windows["train"], windows["validation"], restoration_loss(recipe.loss))
+    loss = restoration_loss(recipe.loss, network=feature_network)
+    lesson = Restored(recipe, windows["train"], windows["validation"], loss)
     fitted = fit.learn(
         made, recipe, (recipe.scratch,) if scratch else recipe.phases, lesson,
         policy="adapt" if scratch else recipe.norms, label=job.label, kept=place / "state.npz",

@@ -16,6 +16,7 @@ from radzoo.data.worse import worse
 from radzoo.heads import create_reported
 from radzoo.images import Input
 from radzoo.losses import restoration_loss
+from radzoo.perceptual import feature_network
 from radzoo.recipe import Recipe
 from radzoo.segmenting import window_of
 from radzoo.train.imaged import check_sizes, images_table, split_table
@@ -36,7 +37,7 @@ class View:
 def prepared(recipe: Recipe) -> tuple[Index, dict[str, View]]:
     """What the user may have to mend is said here."""
     index = read_index(recipe.data, recipe.task, "image")
-    restoration_loss(recipe.loss)
+    restoration_loss(recipe.loss, network=feature_network)  # weights that are missing are said at once
     made_worse = worse(recipe.restoration, clean=index.synthetic)
     masks = index.table["mask"] if "mask" in index.table else [""] * len(index.table)
     specs, windows, views = {}, {}, {}
