@@ -14,6 +14,7 @@ from scipy import ndimage
 
 import radzoo
 from radzoo import Augment, Data, Mask, Phase, Recipe, Restoration
+from radzoo.data import aligned
 from radzoo.data.pair_windows import PairWindows, turned
 from radzoo.data.pairs import Pairs
 from radzoo.data.patches import Window
@@ -225,6 +226,20 @@ def test_bad_pairs(images, scans, tmp_path):
     with pytest.raises(BadInput, match="lies up to 3 mm beside the image"):
         paths = str(scans / "0-ct.nii.gz"), str(tmp_path / "moved.nii.gz")
         Pairs(deep, None, None).add(*([path] for path in paths), [""], progress=False)
+    soft, sharp = (replace(read_volume(str(scans / "0-ct.nii.gz")), kernel=name) for name in ("B30f", "B60f"))
+    aligned.check_pair(soft, soft)
+    with pytest.raises(BadInput, match="kernel B30f, its target with B60f.*reconstruct both alike"):
+        aligned.check_pair(soft, sharp)
+
+
+def test_a_patient_who_moved_is_said(images):
+    """Rolled by three columns, in noise of a sixth of the contrast; as it is, nothing is said."""
+    noisy, clean = (np.asarray(Image.open(images / f"0-{name}.png"))[..., None] / WHITE for name in ("noisy", "clean"))
+    assert aligned.beside(noisy, clean) < 0.5
+    moved = aligned.beside(noisy[:, 3:], clean[:, :-3])
+    assert moved == pytest.approx(3, abs=0.5)
+    assert aligned.said([0.25, None, 0.0]) == []
+    assert "1 of 3 targets seem to lie beside their image, by up to 3 pixels" in aligned.said([0.0, None, 3.0])[0]
 
 
 def test_only_ct_is_scanned(images, scans):

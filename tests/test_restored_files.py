@@ -48,6 +48,11 @@ def headers(folder):
     return [pydicom.dcmread(file) for file in sorted(Path(folder).iterdir())]
 
 
+def test_a_series_says_its_kernel(tmp_path):
+    assert volumes.read(series(tmp_path / "a", ConvolutionKernel="B30f")).kernel == "B30f"
+    assert volumes.read(series(tmp_path / "b")).kernel is None
+
+
 @pytest.mark.parametrize("turn", TURNS)
 @pytest.mark.parametrize("enhanced", [False, True])
 def test_a_derived_series_lies_on_its_source(tmp_path, turn, enhanced):

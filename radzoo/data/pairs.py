@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from radzoo.atomic import whole as written
+from radzoo.data.aligned import beside, check_pair
 from radzoo.data.cases import worked
 from radzoo.data.mapped import mapped
 from radzoo.data.masks import read_mask
@@ -23,8 +24,7 @@ from radzoo.images.intensity import ends
 from radzoo.images.paths import EXAMPLE, shown
 from radzoo.images.volumes import Volume
 
-FORMAT = 1  # counts up when the same files would be decoded to other numbers
-APART = 0.01  # mm by which the places of two images in the patient may differ
+FORMAT = 2  # counts up when the same files would be decoded to other numbers
 
 
 class Pairs:
@@ -84,6 +84,11 @@ class Pairs:
         """uint16 `(*size, 1)`, white is 65535."""
         return mapped(self._path(key, "target"))
 
+    @property
+    def same(self) -> bool:
+        """Whether image and target are of one kind, so that one can be compared with the other."""
+        return self.wanted.window == self.spec.window and self.spec.shape[-1] == 1
+
     def again(self, key: str) -> np.ndarray:
         """The image of a second scan with noise of its own: what both differ by is noise and nothing else."""
         path = self._path(key, "again")
@@ -103,7 +108,7 @@ class Pairs:
 
     def facts(self, key: str) -> dict:
         """`size spacing_mm` along the axes, `modality`, `applied`, `content` (a hash of the decoded image), `values` of
-        its label map."""
+        its label map, `beside` (`data.aligned`; None of a pair that cannot be compared)."""
         return json.loads(self._path(key, "json").read_text(encoding="utf-8"))
 
     def digests(self, keys) -> list[str]:
@@ -136,6 +141,7 @@ class Pairs:
             images = [self.worse(images[0], np.random.default_rng(int(key[:16], 16)))]
         values, facts = worked(self.spec, images, whole=False)
         aim, aimed = worked(self.wanted, [wanted], whole=False)
+        facts["beside"] = beside(values, aim) if target and self.same else None
         facts |= {"content": aimed["content"] if not target else facts["content"], "values": []}
         arrays = {"image": np.round(values * WHITE).astype("uint16"), "target": np.round(aim * WHITE).astype("uint16")}
         if mask:
@@ -147,21 +153,3 @@ class Pairs:
                 np.save(file, array)
         with written(self._path(key, "json")) as temporary:  # last: where it is, all is
             temporary.write_text(json.dumps(facts), encoding="utf-8")
-
-
-def check_pair(image, target) -> None:
-    """An image and its target show the same pixels of the same place.
-
-    Raises:
-        BadInput: another size, another spacing, another place in the patient.
-    """
-    if image.size != target.size:
-        came, wanted = (" x ".join(map(str, each.size)) for each in (target, image))
-        raise BadInput(f"the target has {came} pixels, the image {wanted}: bring both to one grid")
-    if isinstance(image, Volume):
-        corners = np.array(np.meshgrid(*[(0, side - 1) for side in image.size])).reshape(3, -1).T
-        away = np.abs(image.positions(corners) - target.positions(corners)).max()
-        if away > APART:
-            raise BadInput(
-                f"the target lies up to {away:.3g} mm beside the image: register and resample it onto the image first"
-            )

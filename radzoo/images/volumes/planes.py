@@ -46,6 +46,10 @@ class Plane:
     def rows_columns(self) -> tuple[int, int]:
         return int(self.same[SAME.index("Rows")]), int(self.same[SAME.index("Columns")])
 
+    @property
+    def kernel(self) -> str | None:
+        return self.telling[TELLING.index("ConvolutionKernel")] or None
+
 
 def planes_of(file: str, dataset) -> list[Plane]:
     """The planes of one file, whose pixels need not be there; call it within `header.quiet`.

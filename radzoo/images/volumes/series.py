@@ -46,7 +46,7 @@ def read(files: list[str], *, uneven: str = "refuse", threads: int | None = None
         steps = (*steps, f"resampled, as {placed.trouble()}")
     if copies:
         steps = (f"{copies} copies left out", *steps)
-    return turned(Volume(values, affine, modality, steps, stored))
+    return turned(Volume(values, affine, modality, steps, stored, ordered[0].kernel))
 
 
 def assembled(planes: list[Plane]) -> tuple[list[Plane], Stack, int]:

@@ -30,6 +30,7 @@ class Volume:
         applied: the steps from stored values to `values`, in order.
         stored: float64 `(4, 4)`: voxel `(i, j, k, 1)` of the file, before it was turned, to LPS; None where it is
             `affine` with its axes reversed, NaN where planes were resampled to a straight grid.
+        kernel: of the reconstruction of CT, such as `"B30f"`; None where the file does not say.
     Raises:
         BadInput: an array that is not 3-D, or axes without length, not finite or not at right angles.
     """
@@ -39,6 +40,7 @@ class Volume:
     modality: str | None = None
     applied: tuple[str, ...] = ()
     stored: np.ndarray | None = None
+    kernel: str | None = None
 
     def __post_init__(self):
         if self.values.ndim != 3 or not self.values.size:

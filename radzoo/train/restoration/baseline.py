@@ -22,8 +22,7 @@ NOISY = "noisy"
 
 def ways(view: View) -> tuple[str, ...]:
     """Of an image of another modality, or of several channels, nothing but a network can make the target."""
-    same = view.pairs.wanted.window == view.spec.window and view.spec.shape[-1] == 1
-    return (NOISY, *(name for name in denoisers.DENOISERS if denoisers.installed(name))) if same else ()
+    return (NOISY, *(name for name in denoisers.DENOISERS if denoisers.installed(name))) if view.pairs.same else ()
 
 
 def do(folder: Path, seed: int, index: Index, fold: int, view: View, way: str) -> Outcome:

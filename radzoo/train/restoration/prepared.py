@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from radzoo import registry, weights
-from radzoo.data import Index, assign_splits, read_index
+from radzoo.data import Index, aligned, assign_splits, read_index
 from radzoo.data.pairs import Pairs
 from radzoo.data.patches import Window
 from radzoo.data.worse import worse
@@ -54,6 +54,7 @@ def prepared(recipe: Recipe) -> tuple[Index, dict[str, View]]:
     first = views[recipe.models[0]]
     index = assign_splits(index, first.pairs.digests(first.keys), recipe.data, recipe.seed, list(first.keys))
     notes = [*index.notes, *([made_worse.sentence] if made_worse else [])]
+    notes += aligned.said([first.pairs.facts(key)["beside"] for key in first.keys])
     return dataclasses.replace(index, notes=tuple(notes)), views
 
 
