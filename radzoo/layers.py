@@ -217,7 +217,8 @@ def pixel_classifier(x, classes: int, activation: str | None, *, kernel: int = 1
 def restored(x, channels: int, activation: str | None, kernel: int, *, layer="Conv", padding="same", image=None):
     """Feature maps to an image: one convolution `head_logits`, then `head`, in float32 under every dtype policy.
 
-    Both convolution and sum are float32: bfloat16 has 128 steps between 1/2 and 1, which of 4096 HU are 16 HU each.
+    Both convolution and sum are float32: bfloat16 has 128 steps between 1/2 and 1, which of 4096 HU are 16 HU each. The
+    first kernel is `faint`: an image spans 0..1, what a usual kernel makes of normalised maps several times that.
 
     Args:
         layer: `"Conv"`, or `"Transpose"` for a transposed convolution.
@@ -225,9 +226,14 @@ def restored(x, channels: int, activation: str | None, kernel: int, *, layer="Co
     """
     convolution = getattr(layers, f"Conv{rank(x)}DTranspose") if layer == "Transpose" else pick(x, layer)
     y = convolution(
-        channels, kernel, padding=padding, kernel_initializer="glorot_uniform", dtype="float32", name="head_logits"
+        channels, kernel, padding=padding, kernel_initializer=faint(), dtype="float32", name="head_logits"
     )  # fmt: skip
     return residual(y(x), activation, image)
+
+
+def faint() -> initializers.Initializer:
+    """What the kernels of RED-CNN and FBPConvNet begin with: a residual network begins with nearly its own image."""
+    return initializers.RandomNormal(stddev=0.01)
 
 
 def residual(x, activation: str | None, image=None, *, subtract=False):

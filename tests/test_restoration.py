@@ -228,7 +228,7 @@ def test_bad_pairs(images, scans, tmp_path):
         Pairs(deep, None, None).add(*([path] for path in paths), [""], progress=False)
     soft, sharp = (replace(read_volume(str(scans / "0-ct.nii.gz")), kernel=name) for name in ("B30f", "B60f"))
     aligned.check_pair(soft, soft)
-    with pytest.raises(BadInput, match="kernel B30f, its target with B60f.*reconstruct both alike"):
+    with pytest.raises(BadInput, match=r"kernel B30f, its target with B60f.*reconstruct both alike"):
         aligned.check_pair(soft, sharp)
 
 

@@ -18,7 +18,7 @@ from radzoo.images.augment import turns_on_laterality
 from radzoo.losses import loss_for
 from radzoo.metrics import read_rule
 from radzoo.physics import readings
-from radzoo.recipe import Augment, Mask, Recipe, Restoration
+from radzoo.recipe import Augment, Mask, Recipe
 from radzoo.train import optimiser
 from radzoo.train.ensembles import MOST
 
@@ -192,8 +192,8 @@ def _check_restoration(recipe: Recipe, demand) -> None:
     """What only a restoration has."""
     how, target = recipe.restoration, recipe.data.target
     if recipe.task != "restoration":
-        came = how != Restoration() or target
-        demand(not came, f"targets came for task {recipe.task!r}: pass --task restoration, or leave them out")
+        came = how.simulate != "none" or target
+        demand(not came, f"targets came for task {recipe.task!r}: pass --task restoration, or --data.target None")
         return
     demand(
         (how.simulate == "none") == (target is not None),
