@@ -217,8 +217,8 @@ class Recipe:
         task: `binary`, `multiclass`, `multilabel`, `ordinal` (grades in their order), `regression` (a number),
             `segmentation` (masks), `restoration` (images), or `auto` (one of the first three, from the label columns).
         ways: `features` (fixed features + scikit-learn), `finetune`, `scratch` (the baseline of the same run).
-        head: `pool` (global average and one dense layer) or `paper` (the architecture's own end). A segmentation has
-            or restoration has the architecture's own end, or a U-Net decoder on one that has none.
+        head: `pool` (global average and one dense layer) or `paper` (the architecture's own end). A segmentation or
+            restoration has the architecture's own end, or a U-Net decoder on one that has none.
         mask: how masks are learnt and drawn.
         restoration: how images are restored.
         dropout: before the dense layer of the pool head.
