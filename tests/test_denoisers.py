@@ -73,6 +73,13 @@ def test_noise_of_white_noise_in_a_cut_image():
     assert noise_of(plane) == pytest.approx(0.03, rel=0.05) and noise_of(np.zeros((8, 8))) == 0
 
 
+def test_planes_without_noise_do_not_hide_that_of_others():
+    """Padding at both ends of a volume, more than half of its planes."""
+    noisy, wanted = next(pairs(1))
+    padded = [np.pad(each, ((2, 2), (0, 0), (0, 0))) for each in (noisy, wanted)]
+    assert fit("tv", [padded], seed=0).noise == pytest.approx(0.05, rel=0.1)
+
+
 def test_bm3d_is_left_out_where_it_is_not(monkeypatch):
     monkeypatch.setitem(sys.modules, "bm3d", None)
     monkeypatch.setattr("radzoo.baselines.denoisers.find_spec", lambda name: None)

@@ -195,3 +195,8 @@ def test_what_cannot_be_scanned_is_refused(name):
 def test_a_fraction_of_the_dose_is_one(fraction):
     with pytest.raises(BadInput, match="dose fraction"):
         low_dose.insert(WATER, SPACING[1:], rng(), fraction=fraction)
+
+
+def test_a_fraction_of_few_photons_is_none():
+    with pytest.raises(BadInput, match=r"a dose of 0\.5 photons"):
+        low_dose.insert(WATER, SPACING[1:], rng(), fraction=0.1, photons=5, geometry=VIEWS)

@@ -143,7 +143,15 @@ def test_what_cannot_be_measured():
         disc_edge(np.ones((50, 50)), (25, 25), 1.5, (1, 1))
     with pytest.raises(BadInput, match="expected one shape"):
         measure_inserts(np.ones((5, 5)), np.ones((6, 5), int), ("a",), (1, 1))
-    full = np.zeros((30, 30), int)
-    full[3:27, 3:27] = 1
-    with pytest.raises(BadInput, match="no background"):
-        measure_inserts(np.ones((24, 24)), full[3:27, 3:27], ("a",), (1, 1))
+
+
+def test_inserts_that_are_gone_or_have_no_room_are_rows():
+    """What a run measures after hours of training must not end it: no step, and labels that fill the image."""
+    labels = (np.hypot(*np.mgrid[-32:32, -30:34]) < 7).astype(int)
+    flat = 20 + white(1e-6, labels.shape)
+    (row,) = measure_inserts(flat, labels, ("faint",), (1, 1))
+    assert row["edge"] is None and np.isnan(row["width_mm"]) and row["background"] == pytest.approx(20)
+    tissues = measure_inserts(white(8, labels.shape), labels + 1, ("muscle", "vessel"), (1, 1))
+    assert [row["insert"] for row in tissues] == ["muscle", "vessel"]
+    assert all(np.isnan([row["background"], row["noise"], row["cnr"]]).all() for row in tissues)
+    assert tissues[1]["pixels"] == labels.sum() and abs(tissues[1]["mean"]) < 3

@@ -255,6 +255,19 @@ def test_only_ct_is_scanned(images, scans):
         Worse(replace(how, simulate="sparse_view", views=8, keep=8), clean=True)(volume, np.random.default_rng(0))
 
 
+def test_starved_readings_are_said(scans):
+    """Behind 160 mm of water about a twentieth of the photons is left."""
+    volume = read_volume(str(scans / "0-ct.nii.gz"))
+    for clean, photons, words in ((True, 60, "below 1, where it is biased)"), (False, 1e3, "below 10, where a Gauss")):
+        few, many = (
+            Worse(Restoration(simulate="low_dose", photons=each, dose=0.1), clean=clean)(
+                volume, np.random.default_rng(0)
+            ).applied[-1]
+            for each in (photons, 1e5)
+        )
+        assert words in few and "% of readings" in few and "% of readings" not in many
+
+
 @pytest.mark.parametrize("turns", [False, True])
 @pytest.mark.parametrize(("patch", "out", "flat"), [((12, 12), (12, 12), False), ((1, 12, 12), (1, 8, 8), True)])
 def test_image_and_target_are_turned_together(images, scans, tmp_path, patch, out, flat, turns):

@@ -84,6 +84,7 @@ def test_regressed_snr_is_the_best_affine_fit():
     assert regressed_snr(restored, wanted) == pytest.approx(expected)
     assert regressed_snr(7 - 3 * restored, wanted) == pytest.approx(expected)
     assert np.isnan(regressed_snr(2 * wanted + 1, wanted)) and np.isnan(regressed_snr(np.ones((4, 4)), np.eye(4)))
+    assert np.isnan(regressed_snr(np.full((32, 32), 0.4), wanted[:32, :32])), "a mean is rounded"
 
 
 def test_a_window_of_its_own_in_each_row():
@@ -97,6 +98,14 @@ def test_a_window_of_its_own_in_each_row():
     assert np.isnan(a["rmse_body"])
     nothing = measure_restored(restored, wanted, **NAMED, windows=(Window("metal", 5000, 9000),))[0]
     assert all(np.isnan(nothing[name]) for name in MEASURES) and nothing["pixels"] == 0
+
+
+def test_a_constant_answer_is_measured():
+    """A network that learnt nothing says the same everywhere: its error is that of the image around this value."""
+    _, wanted = pair()
+    (row,) = measure_restored(np.full_like(wanted, 50.0), wanted, **NAMED, windows=(Window("wide", -2000, 2000),))
+    assert row["rmse"] == pytest.approx(np.sqrt(((wanted - 50) ** 2).mean())) and np.isfinite(row["ssim"])
+    assert row["sharpness"] == pytest.approx(0, abs=1e-9) and np.isnan(row["regressed_snr"])
 
 
 @pytest.mark.parametrize(

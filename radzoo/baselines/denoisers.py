@@ -60,8 +60,8 @@ def installed(name: str) -> bool:
 def fit(name: str, pairs: Iterable[tuple[np.ndarray, np.ndarray]], seed: int) -> Chosen:
     """The strength with the smallest root mean squared error on validation images.
 
-    A grid around the noise that the degraded planes have (median, `noise_of`), continued beyond an end at which the
-    best strength lies. Nothing of the test part may come here.
+    A grid around the noise that the degraded planes have (median of those with any, `noise_of`), continued beyond an
+    end at which the best strength lies. Nothing of the test part may come here.
 
     Args:
         pairs: `(degraded, wanted)`, `(h, w)` or `(z, y, x)` in 0..1 over the window, read one after the other; the
@@ -72,9 +72,10 @@ def fit(name: str, pairs: Iterable[tuple[np.ndarray, np.ndarray]], seed: int) ->
     """
     _checked(name)
     planes = _drawn(pairs, np.random.default_rng(seed))
-    noise = float(np.median([noise_of(degraded) for degraded, _ in planes]))
-    if not noise > 0:
+    noises = [level for degraded, _ in planes if (level := noise_of(degraded)) > 0]  # a padded plane has none
+    if not noises:
         raise BadInput("the degraded images of the validation part have no noise: there is nothing to denoise")
+    noise = float(np.median(noises))
     errors = {}
 
     def error(strength):

@@ -73,12 +73,20 @@ class Worse:
             return found, f"{facts['views']} of {facts['of_views']} views"
         if self.clean:
             left = (how.photons or readings.PHOTONS) * how.dose
-            found, _ = low_dose.simulate(values, spacing_mm, generator, photons=left, electronic=how.electronic)
-            return found, f"scan with {left:.3g} photons per reading"
+            found, facts = low_dose.simulate(values, spacing_mm, generator, photons=left, electronic=how.electronic)
+            few = _few(facts["raised_share"], f"below {readings.LEAST:g}, where it is biased")
+            return found, f"scan with {left:.3g} photons per reading{few}"
         found, facts = low_dose.insert(
             values, spacing_mm, generator, fraction=how.dose, electronic=how.electronic, **photons
         )
-        return found, f"noise of {facts['photons']:.3g} of {facts['assumed_photons']:.3g} assumed photons per reading"
+        few = _few(facts["below_10_photons_share"], "below 10, where a Gaussian stands badly for Poisson")
+        known = f"{facts['photons']:.3g} of {facts['assumed_photons']:.3g} assumed photons per reading"
+        return found, f"noise of {known}{few}"
+
+
+def _few(share: float, what: str) -> str:
+    """How many readings had too few photons for the simulation to be right; nothing where none had."""
+    return f" ({100 * share:.3g} % of readings {what})" if share else ""
 
 
 def worse(how: Restoration, *, clean: bool) -> Worse | None:

@@ -22,10 +22,11 @@ def measure_inserts(image, labels, names, spacing_mm) -> list[dict]:
         spacing_mm: `(y, x)` or `(z, y, x)`.
     Returns:
         Rows of `insert pixels`; `mean`, of the insert less its outermost pixels; `background` and `noise`, mean and
-        standard deviation of the ring 3 to 7 pixels around it in its plane; `cnr`, |mean - background| / noise;
-        `width_mm`, `mtf50` and `edge` (`edges.Edge`), which need discs in planes, are NaN, NaN and None else.
+        standard deviation of the ring 3 to 7 pixels around it in its plane, NaN where other labels fill it; `cnr`,
+        |mean - background| / noise; `width_mm`, `mtf50` and `edge` (`edges.Edge`), which need discs in planes and a
+        step that is left of them, are NaN, NaN and None else.
     Raises:
-        BadInput: different shapes, or an insert without room around.
+        BadInput: different shapes.
     """
     image, labels = np.asarray(image, float), np.asarray(labels)
     if image.shape != labels.shape or image.ndim not in (2, 3) or len(spacing_mm) != image.ndim:
@@ -44,18 +45,16 @@ def _insert(name, image, labels, label, spacing) -> dict:
     own = labels == label
     core = ndimage.binary_erosion(own, ndimage.generate_binary_structure(2, 1)[None])
     ring = (labels == 0) & _around(own)
-    if ring.sum() < FEWEST:
-        raise BadInput(f"insert {name} has no background within {RING[1]} pixels: give inserts room")
     mean, around = image[core if core.any() else own].mean(), image[ring]
-    noise = around.std()
+    background, noise = (around.mean(), around.std()) if len(around) >= FEWEST else (np.nan, np.nan)
     edge = _rim(image, labels, own, spacing)
     return {
         "insert": name,
         "pixels": int(own.sum()),
         "mean": float(mean),
-        "background": float(around.mean()),
+        "background": float(background),
         "noise": float(noise),
-        "cnr": float(abs(mean - around.mean()) / noise) if noise > 0 else np.nan,
+        "cnr": float(abs(mean - background) / noise) if noise > 0 else np.nan,
         "width_mm": edge.width_mm if edge else np.nan,
         "mtf50": edge.mtf50 if edge else np.nan,
         "edge": edge,
@@ -72,7 +71,8 @@ def _around(own) -> np.ndarray:
 
 
 def _rim(image, labels, own, spacing) -> Edge | None:
-    """The rims of all discs of an insert in all planes together; None if one is no disc, or if they are too small."""
+    """The rims of all discs of an insert in all planes together; None if one is no disc, if they are too small, or if
+    no step is left."""
     found = []
     for z in np.flatnonzero(own.any((1, 2))):
         discs, count = ndimage.label(own[z])
@@ -87,7 +87,10 @@ def _rim(image, labels, own, spacing) -> Edge | None:
             found.append((away[near], image[z][near]))
     away, values = (np.concatenate(each) for each in zip(*found, strict=True))
     enough = min((away < 0).sum(), (away > 0).sum()) >= FEWEST and values.min() < values.max()
-    return fitted(away, values, min(spacing)) if enough else None
+    try:
+        return fitted(away, values, min(spacing)) if enough else None
+    except BadInput:  # a way that smoothed the insert away: worth a row, and no end of the whole table
+        return None
 
 
 def _disc(mask, spacing) -> tuple[np.ndarray, float | None]:

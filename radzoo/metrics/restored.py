@@ -46,7 +46,8 @@ def measure_restored(restored, wanted, *, case, patient, way, windows=WINDOWS, b
         to them is seen wherever it puts them; `rmse_body`, the same of those in the body alone; `regressed_snr`, dB, of
         the cut images; `sharpness`, `edge_ratio` of the edges in the window (in the body, where it is known).
     Raises:
-        BadInput: different shapes, sides below 11 pixels, values that are not finite, a constant image, two equal ones.
+        BadInput: different shapes, sides below 11 pixels, values that are not finite, a constant wanted image, two
+            equal ones.
     """
     restored, wanted = checked_pair(restored, wanted)
     body = None if body is None else _checked_body(body, wanted)
@@ -105,7 +106,7 @@ def regressed_snr(restored, wanted) -> float:
     spread = dy @ dy
     rest = dx - (dx @ dy / spread if spread > 0 else 0) * dy
     left = rest @ rest
-    if not (spread > 0 and left > 1e-20 * (x @ x)):
+    if not (spread > 1e-20 * (y @ y) and left > 1e-20 * (x @ x)):  # a mean is rounded
         return np.nan
     return float(10 * np.log10(x @ x / left))
 
@@ -121,8 +122,8 @@ def checked_pair(restored, wanted) -> tuple[np.ndarray, np.ndarray]:
     for name, image in (("restored", restored), ("wanted", wanted)):
         if not np.isfinite(image).all():
             raise BadInput(f"the {name} image has NaN or infinite values: leave this image out")
-        if image.min() == image.max():
-            raise BadInput(f"all pixels of the {name} image are {image.flat[0]:g}: leave this image out")
+    if wanted.min() == wanted.max():  # a constant answer, as of a network that learnt nothing, is a bad one
+        raise BadInput(f"all pixels of the wanted image are {wanted.flat[0]:g}: leave this image out")
     if np.array_equal(restored, wanted):
         raise BadInput("the restored image equals the wanted one: do both columns of the index name the same file?")
     return restored, wanted

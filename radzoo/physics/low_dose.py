@@ -94,6 +94,7 @@ def insert(
         raise BadInput(f"dose fraction {fraction:g} came, expected above 0 and below 1: noise can be added only")
     geometry = standard(hu.shape[-2:], pixel_mm) if geometry is None else geometry
     assumed = explaining(hu, spacing_mm, geometry=geometry, filter=filter) if photons is None else float(photons)
+    check_dose(fraction * assumed, electronic)
     result, few = np.array(hu, "float32"), []
     for slot, planes in zip(fours(result), fours(hu), strict=True):
         counts = assumed * np.exp(-project(attenuation.of_hu(planes), pixel_mm, geometry).astype("float64"))
