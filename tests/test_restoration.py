@@ -181,7 +181,9 @@ def test_a_volume_comes_back_in_hu_where_it_was(scans, scan_run, tmp_path):
         radzoo.predict(scan_run.folder, [scans / "0-ct.nii.gz"], batch=0)
     with pytest.raises(BadInput, match="kind 'png' came for a run that restores volumes"):
         radzoo.predict(scan_run.folder, [scans / "0-ct.nii.gz"], kind="png")
-    test = json.loads((scan_run.folder / "manifest.json").read_text())["metrics"]["test"]
+    manifest = json.loads((scan_run.folder / "manifest.json").read_text())
+    assert manifest["input"]["modality"] == ["CT"]  # MR is refused
+    test = manifest["metrics"]["test"]
     assert (test["window"], test["data_range"]) == ("full", 4095) and test["psnr"]["value"] > 0
 
 
@@ -386,6 +388,13 @@ def test_a_perceptual_loss_is_learnt(images, flat_run, tmp_path, monkeypatch):
         for run in (found, flat_run)
     )
     assert first > 1.01 * plain
+
+
+@pytest.mark.parametrize("task", ["auto", "segmentation"])
+def test_a_slip_in_a_loss_is_said_before_images_are_read(task):
+    recipe = replace(VOLUME, task=task, loss="foo", restoration=Restoration(), data=Data(index="nowhere.csv"))
+    with pytest.raises(BadInput, match="loss 'foo' came, expected one of crossentropy, focal"):
+        resolved(recipe, {})
 
 
 def test_a_scan_is_simulated_in_hu(scans):

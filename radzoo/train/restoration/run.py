@@ -8,6 +8,7 @@ from pathlib import Path
 
 from radzoo.data import Index
 from radzoo.data.split import FINAL, folds
+from radzoo.images import Input
 from radzoo.recipe import Recipe
 from radzoo.report import restoration as page
 from radzoo.train.folder import read_json, write_csv, write_json
@@ -47,7 +48,7 @@ def go(folder: Path, recipe: Recipe, index: Index, views: dict[str, View]) -> di
         "restoration": dataclasses.asdict(recipe.restoration), "batch": recipe.batch, "way": job.way,
         "simulated": told["simulated"], "test": {name: best["windows"][-1][name] for name in TOLD},
     }  # fmt: skip
-    publish_run(folder, recipe, index, _seen(views, job).spec, job, final.facts["parameters"], told_of)
+    publish_run(folder, recipe, index, _refusing(_seen(views, job)), job, final.facts["parameters"], told_of)
     write_csv(folder / "history.csv", history(outcomes).drop(columns="stage"))
     for name, table in tables.items():
         if len(table):
@@ -58,6 +59,12 @@ def go(folder: Path, recipe: Recipe, index: Index, views: dict[str, View]) -> di
     write_json(folder / "environment.json", began | spent | {"weights": loaded_weights(outcomes)})
     page.write(folder, _pictures(index, first, [*outcomes, *others]))
     return told
+
+
+def _refusing(view: View) -> Input:
+    """What the network expects; one of CT alone, in HU, refuses a header that says something else."""
+    kinds = {"CT"} if view.pairs.worse else {view.pairs.facts(key)["modality"] for key in view.keys}
+    return dataclasses.replace(view.spec, modality=("CT",)) if kinds == {"CT"} else view.spec
 
 
 def _seen(views: dict[str, View], job: Job) -> View:
