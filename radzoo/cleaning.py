@@ -57,12 +57,15 @@ def clean(
         raise BadInput("no image came: name at least one file")
     if kind not in KINDS:
         raise BadInput(f"kind {kind!r} came, expected {', '.join(KINDS)}")
+    if kind != "auto" and (kind == "png") == spec.volume:
+        what = "volumes" if spec.volume else "images"
+        raise BadInput(f"kind {kind!r} came for a run that restores {what}: leave it out")
     window, rows = told["window"] and ends(told["window"]), []
     if window and kind == "dicom":
         raise BadInput("kind 'dicom' came for a run that makes images of another modality: write them as nifti")
     chosen = {file: _kind(file, spec.volume, window) if kind == "auto" else kind for file in files}
     _check_targets(files, out, chosen)
-    size = batch or manifest.metrics["batch"]
+    size = manifest.metrics["batch"] if batch is None else batch
     restorer = Restorer(model, spec, size, told["overlap"], told["turns"], told["turns"])
     for file in tqdm(files, "images", file=sys.stderr, disable=not progress or len(files) == 1):
         try:

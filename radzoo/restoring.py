@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from radzoo.data.aligned import check_rescaled
 from radzoo.data.cases import interpolated, worked
 from radzoo.data.patches import middle
 from radzoo.data.store import WHITE
@@ -161,9 +162,8 @@ def _ends(spec: Input, image: Pixels | Volume) -> tuple[np.float32, np.float32]:
 
 def _check(volume: Volume, low: float, high: float) -> None:
     """Refuses a volume that is beyond the range that the network was trained on."""
+    check_rescaled(volume)
     least, most = float(volume.values.min()), float(volume.values.max())
-    if volume.modality == "CT" and least >= 0 and not {"rescale", "modality LUT"} & set(volume.applied):
-        raise BadInput(f"the series has no rescale, its values {least:.4g} to {most:.4g} are no HU: export it again")
     if most - least <= UNITS < high - low:
         raise BadInput(f"the voxels span {least:.4g} to {most:.4g}, the network knows {low:g} to {high:g}: give HU")
     inside = float(((volume.values >= low) & (volume.values <= high)).mean())

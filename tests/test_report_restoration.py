@@ -62,6 +62,14 @@ def test_the_enlarged_square_lies_in_the_body_on_an_edge(scan):
     assert looking.plane_of(wanted[3], body[3], SOFT) is None and looking.plane_of(wanted, body, LUNG) == 2
 
 
+def test_the_enlarged_square_of_a_strip_is_a_square_of_it():
+    strip = np.zeros((20, 200), "float32")
+    strip[:, 100:] = 100
+    side = looking.side_of(strip.shape, 200)
+    y, x = looking.inset(strip, np.ones(strip.shape, bool), SOFT, side)
+    assert side == 20 and y == 0 and 80 <= x <= 100
+
+
 def test_pixels_that_are_no_squares(tmp_path, scan):
     wanted, noisy, body = scan
     for name, spacing in (("square", (1.0, 1.0)), ("flat", (0.5, 1.0))):

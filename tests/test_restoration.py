@@ -24,8 +24,8 @@ from radzoo.errors import BadInput
 from radzoo.images import Input
 from radzoo.images.volumes import read as read_volume
 from radzoo.train.resolved import resolved
-from radzoo.train.restoration.measured import known_inserts
-from radzoo.train.restoration.prepared import network, prepared
+from radzoo.train.restoration.measured import _body, _inserts, known_inserts
+from radzoo.train.restoration.prepared import View, network, of_way, prepared
 
 FLAT = Recipe(
     models=("rednet_tiny",), weights=None, task="restoration", ways=("scratch",), size=16, batch=4, loss="mse",
@@ -177,6 +177,14 @@ def test_a_volume_comes_back_in_hu_where_it_was(scans, scan_run, tmp_path):
     assert np.allclose(new.affine, old.affine) and new.values.shape == old.values.shape
     away = new.values - old.values
     assert (table["mean"][0], table["sd"][0]) == pytest.approx((away.mean(), away.std()), abs=0.01)
+    with pytest.raises(BadInput, match="batch 0"):
+        radzoo.predict(scan_run.folder, [scans / "0-ct.nii.gz"], batch=0)
+    with pytest.raises(BadInput, match="kind 'png' came for a run that restores volumes"):
+        radzoo.predict(scan_run.folder, [scans / "0-ct.nii.gz"], kind="png")
+    manifest = json.loads((scan_run.folder / "manifest.json").read_text())
+    assert manifest["input"]["modality"] == ["CT"]  # MR is refused
+    test = manifest["metrics"]["test"]
+    assert (test["window"], test["data_range"]) == ("full", 4095) and test["psnr"]["value"] > 0
 
 
 @pytest.mark.parametrize(
@@ -187,10 +195,16 @@ def test_a_volume_comes_back_in_hu_where_it_was(scans, scan_run, tmp_path):
         ({"data": {"target": "noisy"}}, "which is the image itself"),
         ({"data": {"target": "lean"}}, "has no column 'lean'"),
         ({"restoration": Restoration(patches=0)}, "restoration.patches 0 came"),
+        ({"restoration": Restoration(patches=0), "size": (1, 16, 16)}, "restoration.patches 0 came"),
+        ({"size": (1, 16, 12)}, "pass --restoration.turns False"),
         ({"restoration": Restoration(overlap=1.0)}, "an overlap of 1.0 came"),
         ({"restoration": Restoration(dose=0.0)}, "restoration.dose 0.0 came"),
         ({"restoration": Restoration(photons=-5.0)}, "a dose of -1.25 photons"),
         ({"restoration": Restoration(keep=0)}, "every 0th of 1000 views"),
+        (
+            {"restoration": Restoration(simulate="sparse_view", views=8, keep=8), "data": {"target": None}},
+            "1 views leave 180.0 of 180 degrees unseen",
+        ),
         ({"augment": Augment(rotate=5)}, "whose noise it would blur"),
         ({"mask": Mask(patches=2)}, "masks came for task 'restoration'"),
         ({"ways": ("features",)}, "fixed features make no restoration"),
@@ -230,6 +244,51 @@ def test_bad_pairs(images, scans, tmp_path):
     aligned.check_pair(soft, soft)
     with pytest.raises(BadInput, match=r"kernel B30f, its target with B60f.*reconstruct both alike"):
         aligned.check_pair(soft, sharp)
+    stored = replace(soft, values=soft.values + 1000, modality="CT", applied=())
+    with pytest.raises(BadInput, match="the series has no rescale, its values 0 to 1200 are no HU"):
+        aligned.check_pair(soft, stored)
+    aligned.check_pair(soft, replace(stored, applied=("rescale",)))
+
+
+def test_what_cannot_be_measured_is_said_before_training(scans, tmp_path):
+    image, target = str(scans / "0-ct.nii.gz"), str(scans / "1-ct.nii.gz")
+    for aim, window, message in (
+        (image, (1024.0, 4096.0), "the image equals its target"),
+        (target, (5000.0, 100.0), "all pixels of the target are equal within the window"),
+    ):
+        pairs = Pairs(Input(shape=(1, 16, 16, 1), window=window), None, None, tmp_path)
+        with pytest.raises(BadInput, match=message):
+            pairs.add([image], [aim], [""], progress=False)
+
+
+def test_text_in_a_target_hides_the_pair(images, tmp_path, monkeypatch):
+    opened = Input.opened
+
+    def with_text(spec, path):
+        text = "BurnedInAnnotation is YES" if "clean" in path else None
+        return [replace(each, burnt_in=text) for each in opened(spec, path)]
+
+    monkeypatch.setattr(Input, "opened", with_text)
+    pairs = Pairs(Input(shape=(16, 16, 1)), None, None, tmp_path)
+    key = pairs.add([str(images / "0-noisy.png")], [str(images / "0-clean.png")], [""], progress=False)[0]
+    assert pairs.facts(key)["burnt_in"] == "BurnedInAnnotation is YES"
+
+
+def test_percentiles_of_the_image_are_those_of_its_target(images, scans, tmp_path):
+    """Noise moves percentiles: by its own, a target would have another scale than its image."""
+    clean = nibabel.load(scans / "0-ct.nii.gz")
+    noise = np.random.default_rng(0).normal(0, 300, clean.shape)
+    noisy = np.asarray(clean.dataobj) + noise.astype("float32")
+    nibabel.save(nibabel.Nifti1Image(noisy, clean.affine), tmp_path / "noisy.nii.gz")
+    pairs = Pairs(Input(shape=(1, 16, 16, 1), window="percentile"), None, None, tmp_path)
+    paths = [str(tmp_path / "noisy.nii.gz")], [str(scans / "0-ct.nii.gz")]
+    key = pairs.add(*paths, [""], progress=False)[0]
+    low, high = np.percentile(noisy, (1, 99))
+    wanted = ((np.asarray(clean.dataobj).T - low) / (high - low)).clip(0, 1)
+    assert np.abs(pairs.target(key)[..., 0] / WHITE - wanted).max() < 1e-4
+    flat = Pairs(Input(shape=(16, 16, 1), window="percentile"), None, None, tmp_path)
+    with pytest.raises(BadInput, match="each by its own values: pass --window header"):
+        flat.add([str(images / "0-noisy.png")], [str(images / "0-clean.png")], [""], progress=False)
 
 
 def test_a_patient_who_moved_is_said(images):
@@ -238,6 +297,7 @@ def test_a_patient_who_moved_is_said(images):
     assert aligned.beside(noisy, clean) < 0.5
     moved = aligned.beside(noisy[:, 3:], clean[:, :-3])
     assert moved == pytest.approx(3, abs=0.5)
+    assert aligned.beside(noisy, np.zeros_like(clean)) == 0  # an even plane is no sign of anything
     assert aligned.said([0.25, None, 0.0]) == []
     assert "1 of 3 targets seem to lie beside their image, by up to 3 pixels" in aligned.said([0.0, None, 3.0])[0]
 
@@ -309,6 +369,27 @@ def test_a_residual_network_begins_with_the_image_in_the_scale_of_its_target(sca
     assert np.abs(np.asarray(said)[0] - image).max() < 0.02
 
 
+def test_random_weights_beside_ready_ones_see_the_image_as_it_came(scans, tmp_path):
+    """Otherwise a residual network adds to an image that was normalised for others, and transfer seems to help."""
+    spec = Input(shape=(1, 16, 16, 1), window=(1024.0, 4096.0), mean=(0.5,), std=(0.25,), scale=255.0)
+    view = View(spec, Pairs(spec, None, None, tmp_path), np.array([]), Window((1, 16, 16), (1, 16, 16), True))
+    assert of_way(view, "finetune") is view
+    own = of_way(view, "scratch")
+    for each in (own.spec, own.pairs.spec):
+        assert each.normalise(np.float32(0.3)) == pytest.approx(0.3)
+    assert own.pairs.folder == view.pairs.folder and view.pairs.spec == spec
+
+
+def test_organs_that_touch_and_lung_alone_end_no_run():
+    image, labels = np.full((2, 40, 40), -800.0), np.ones((2, 40, 40), "uint8")
+    assert _inserts(image, labels, (), (1.0, 1.0, 1.0)) == [] and _body(image) is None
+    image[:, 10:30, 10:30] = 0
+    assert _body(image).sum() == 2 * (20 * 20 - 4 * 3)  # less the corners, which an opening rounds
+    labels[...] = 0
+    labels[:, 18:24, 18:24] = 1
+    assert [row["insert"] for row in _inserts(image, labels, ("cyst",), (1.0, 1.0, 1.0))] == ["cyst"]
+
+
 @pytest.mark.slow
 def test_a_perceptual_loss_is_learnt(images, flat_run, tmp_path, monkeypatch):
     """Another loss, another network: its own losses are larger by the term that sees feature maps."""
@@ -320,6 +401,18 @@ def test_a_perceptual_loss_is_learnt(images, flat_run, tmp_path, monkeypatch):
         for run in (found, flat_run)
     )
     assert first > 1.01 * plain
+
+
+@pytest.mark.parametrize("task", ["auto", "segmentation"])
+def test_a_slip_in_a_loss_is_said_before_images_are_read(task):
+    recipe = replace(VOLUME, task=task, loss="foo", restoration=Restoration(), data=Data(index="nowhere.csv"))
+    with pytest.raises(BadInput, match="loss 'foo' came, expected one of crossentropy, focal"):
+        resolved(recipe, {})
+
+
+def test_a_scan_is_simulated_in_hu(scans):
+    with pytest.raises(BadInput, match="pass --window CENTER WIDTH"):
+        prepared(resolved(at(VOLUME, scans), {"window": "percentile"}))
 
 
 def test_inserts_have_the_names_that_are_known():
@@ -358,14 +451,17 @@ def test_an_image_of_another_kind_than_its_target(scans, tmp_path):
     assert json.loads((found.folder / "manifest.json").read_text())["task"] == "restoration"
 
 
-def test_two_scans_of_one_image_differ_by_noise_alone(scans, tmp_path):
-    """Their difference, over the root of two, is as large as what one of them differs by from the good image."""
-    spec = Input(shape=(1, 16, 16, 1), window=(1024.0, 4096.0))
+@pytest.mark.parametrize(("center", "width"), [(1024.0, 4096.0), (40.0, 400.0)])
+def test_two_scans_of_one_image_differ_by_noise_alone(scans, tmp_path, center, width):
+    """Their difference, over the root of two, is as large as what one of them differs by from the good image; the rays
+    of both go through the whole image, whatever of it the window keeps."""
+    spec = Input(shape=(1, 16, 16, 1), window=(center, width))
     pairs = Pairs(spec, None, Worse(Restoration(simulate="low_dose", photons=1e4, dose=0.5), clean=True), tmp_path)
     key = pairs.add([str(scans / "0-ct.nii.gz")], [""], [""], progress=False)[0]
-    one, other, good = (np.float64(each(key)) * 4095 / WHITE for each in (pairs.image, pairs.again, pairs.target))
+    images = (np.float64(each(key)) / WHITE for each in (pairs.image, pairs.again, pairs.target))
+    one, other, good = (center - width / 2 + image * (width - 1) for image in images)
     plane = np.ones((1, 5, 5), bool)
-    inside = ndimage.binary_erosion(np.abs(good[..., 0] - 1024) < 1, plane)[..., None]  # water, and no border of it
+    inside = ndimage.binary_erosion(np.abs(good[..., 0]) < 1, plane)[..., None]  # water, and no border of it
     assert inside.sum() > 300
     noise = (one - other)[inside].std() / np.sqrt(2)
     assert noise == pytest.approx((one - good)[inside].std(), rel=0.15) and noise > 10

@@ -331,12 +331,15 @@ def test_a_lookup_table_gives_way_to_a_rescale(tmp_path):
     table = pydicom.Dataset()
     table.LUTDescriptor, table.ModalityLUTType = [3000, 0, 16], "US"
     table.LUTData = np.arange(1000, 4000, dtype="<u2").tobytes()
-    folder = edited(series(tmp_path / "scan", RescaleSlope=None, RescaleIntercept=None), ModalityLUTSequence=[table])
+    real = pydicom.Dataset()
+    real.RealWorldValueIntercept, real.RealWorldValueSlope = -1024.0, 1.0
+    changes = {"ModalityLUTSequence": [table], "RealWorldValueMappingSequence": [real]}  # both of the stored values
+    folder = edited(series(tmp_path / "scan", RescaleSlope=None, RescaleIntercept=None), **changes)
     before = volumes.read(folder)
     assert before.applied[0] == "modality LUT"
     out = restored.write(before.values + np.float32(0.3), folder, tmp_path, "dicom")
     np.testing.assert_array_equal(volumes.read(out).values, before.values)
-    assert all("ModalityLUTSequence" not in data for data in headers(out))
+    assert all(name not in data for data in headers(out) for name in changes)
 
 
 def test_nifti_and_png(tmp_path):
@@ -362,6 +365,8 @@ def test_the_kind_that_fits(tmp_path):
     nibabel.save(nibabel.Nifti1Image(np.zeros((5, 6, 7)), np.eye(4)), tmp_path / "a.nii")
     assert restored.kind_of(folder, True) == "dicom" and restored.kind_of(tmp_path / "a.nii", True) == "nifti"
     assert restored.kind_of(tmp_path / "x.png", False) == "png"
+    with pytest.raises(BadInput, match=r"gone\.nii: cannot be read"):
+        restored.kind_of(tmp_path / "gone.nii", True)
 
 
 @pytest.mark.slow

@@ -15,13 +15,16 @@ def check_pair(image, target) -> None:
     """What the headers of both say.
 
     Raises:
-        BadInput: another size, another spacing, another place in the patient, another reconstruction kernel.
+        BadInput: another size, another spacing, another place in the patient, another reconstruction kernel; as
+            `check_rescaled`.
     """
     if image.size != target.size:
         came, wanted = (" x ".join(map(str, each.size)) for each in (target, image))
         raise BadInput(f"the target has {came} pixels, the image {wanted}: bring both to one grid")
     if not isinstance(image, Volume):
         return
+    for each in (image, target):
+        check_rescaled(each)
     corners = np.array(np.meshgrid(*[(0, side - 1) for side in image.size])).reshape(3, -1).T
     away = np.abs(image.positions(corners) - target.positions(corners)).max()
     if away > APART:
@@ -35,6 +38,13 @@ def check_pair(image, target) -> None:
         )
 
 
+def check_rescaled(volume: Volume) -> None:
+    """Raises BadInput for CT whose stored values nobody made HU of."""
+    least, most = float(volume.values.min()), float(volume.values.max())
+    if volume.modality == "CT" and least >= 0 and not {"rescale", "modality LUT"} & set(volume.applied):
+        raise BadInput(f"the series has no rescale, its values {least:.4g} to {most:.4g} are no HU: export it again")
+
+
 def beside(image: np.ndarray, target: np.ndarray) -> float:
     """Pixels by which the middle planes of `(*spatial, 1)` best match beside each other: a patient who moved.
 
@@ -43,7 +53,10 @@ def beside(image: np.ndarray, target: np.ndarray) -> float:
     from skimage.registration import phase_cross_correlation
 
     planes = [each[..., 0] if each.ndim == 3 else each[len(each) // 2, ..., 0] for each in (target, image)]
-    shift, *_ = phase_cross_correlation(*(each - each.mean() for each in planes), upsample_factor=4, normalization=None)
+    planes = [each - each.mean() for each in planes]
+    if not all(each.any() for each in planes):  # an even plane matches anything
+        return 0.0
+    shift, *_ = phase_cross_correlation(*planes, upsample_factor=4, normalization=None)
     return float(np.hypot(*shift))
 
 

@@ -20,9 +20,9 @@ from radzoo.data.store import WHITE, cache_folder, image_digest
 from radzoo.data.worse import Worse
 from radzoo.errors import BadInput
 from radzoo.images import Input
-from radzoo.images.intensity import ends
-from radzoo.images.paths import EXAMPLE, shown
+from radzoo.images.paths import EXAMPLE, file_of, shown
 from radzoo.images.volumes import Volume
+from radzoo.images.volumes.fitted import percentiles
 
 FORMAT = 2  # counts up when the same files would be decoded to other numbers
 
@@ -39,6 +39,7 @@ class Pairs:
 
     def __init__(self, spec: Input, window, worse: Worse | None, folder: Path | None = None):
         self.spec, self.worse = spec, worse
+        self.sources: dict[str, str] = {}  # the paths of images, by key
         self.wanted = replace(
             spec, shape=(*spec.shape[:-1], 1), window=window or spec.window, files=1, mean=(0.0,), std=(1.0,),
             scale=1.0, modality=() if window else spec.modality,
@@ -91,11 +92,9 @@ class Pairs:
 
     def again(self, key: str) -> np.ndarray:
         """The image of a second scan with noise of its own: what both differ by is noise and nothing else."""
-        path = self._path(key, "again")
+        path = self._path(key, "rescan")
         if not path.is_file():
-            facts, (low, high) = self.facts(key), ends(self.spec.window)
-            values = low + self.target(key)[..., 0] / np.float32(WHITE) * (high - low)
-            good = Volume(values, np.diag([*facts["spacing_mm"], 1.0])[[2, 1, 0, 3]], facts["modality"])
+            good = self.spec.opened(self.sources[key])[0]  # the kept target is cut to the window: rays need all of it
             generator = np.random.default_rng((int(key[:16], 16), 1))
             image = worked(self.spec, [self.worse(good, generator)], whole=False)[0]
             with written(path) as temporary, open(temporary, "wb") as file:
@@ -122,15 +121,31 @@ class Pairs:
         if EXAMPLE.match(path):
             raise BadInput("an image of a dataset came, expected a file: name the index that the dataset was made of")
         for file in filter(None, (target, mask)):
-            if not os.path.exists(file):
+            if not os.path.exists(file_of(file)):
                 raise BadInput(f"{os.path.basename(file)} does not exist: mend the path in the index")
         digests = [image_digest(each) if each else "" for each in (path, target, mask)]
         key = hashlib.sha256("\n".join(digests).encode()).hexdigest()
+        self.sources[key] = path
         if not all(self._path(key, what).is_file() for what in ("json", "image", "target")):
             self._write(key, path, target, mask)
         for what in ("image", "target"):
             mapped(self._path(key, what))
         return key
+
+    def _scaled(self, image) -> Input:
+        """How the target is read: where percentiles are the window, by those of the image, since noise moves them."""
+        if self.wanted.window != self.spec.window or not isinstance(self.spec.window, str):
+            return self.wanted
+        if isinstance(image, Volume):
+            low, high = np.percentile(image.values, percentiles(self.spec.window))
+            width = float(high - low) + 1  # `intensity.ends`
+            return replace(self.wanted, window=(float(low) + width / 2, width))
+        if self.spec.window != "header":
+            raise BadInput(
+                f"window {self.spec.window!r} would scale the image and its target each by its own values: pass "
+                "--window header, or center and width"
+            )
+        return self.wanted
 
     def _write(self, key: str, path: str, target: str, mask: str) -> None:
         images = self.spec.opened(path)
@@ -140,8 +155,10 @@ class Pairs:
         else:
             images = [self.worse(images[0], np.random.default_rng(int(key[:16], 16)))]
         values, facts = worked(self.spec, images, whole=False)
-        aim, aimed = worked(self.wanted, [wanted], whole=False)
+        aim, aimed = worked(self._scaled(images[0]), [wanted], whole=False)
+        _check_told(values, aim, self.same)
         facts["beside"] = beside(values, aim) if target and self.same else None
+        facts["burnt_in"] = facts["burnt_in"] or aimed["burnt_in"]  # both are shown
         facts |= {"content": aimed["content"] if not target else facts["content"], "values": []}
         arrays = {"image": np.round(values * WHITE).astype("uint16"), "target": np.round(aim * WHITE).astype("uint16")}
         if mask:
@@ -153,3 +170,16 @@ class Pairs:
                 np.save(file, array)
         with written(self._path(key, "json")) as temporary:  # last: where it is, all is
             temporary.write_text(json.dumps(facts), encoding="utf-8")
+
+
+def _check_told(image: np.ndarray, target: np.ndarray, same: bool) -> None:
+    """What no measure can be taken of is said before hours of training.
+
+    Args:
+        image: `(*size, channels)`, and target `(*size, 1)`, in 0..1.
+        same: both are of one kind.
+    """
+    if target.min() == target.max():
+        raise BadInput("all pixels of the target are equal within the window: take another window")
+    if same and np.array_equal(image, target):
+        raise BadInput("the image equals its target: name the degraded and the wanted one")

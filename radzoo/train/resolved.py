@@ -15,9 +15,10 @@ from radzoo.data import Index
 from radzoo.data.datasets.names import absolute, is_dataset
 from radzoo.errors import BadInput
 from radzoo.images.augment import turns_on_laterality
-from radzoo.losses import loss_for
+from radzoo.losses import KINDS, loss_for
 from radzoo.metrics import read_rule
-from radzoo.physics import readings
+from radzoo.physics import readings, sparse_view
+from radzoo.physics.geometry import standard
 from radzoo.recipe import Augment, Mask, Recipe
 from radzoo.train import optimiser
 from radzoo.train.ensembles import MOST
@@ -102,6 +103,8 @@ def _check_options(recipe: Recipe) -> None:
     demand(recipe.repeats >= 1 and recipe.views >= 1, "repeats and views must be at least 1")
     demand(0 <= recipe.dropout < 1, f"dropout {recipe.dropout} came, expected a part of 1, from 0 to below 1")
     demand(0 <= recipe.label_smoothing < 1, f"label_smoothing {recipe.label_smoothing} came, expected 0 to below 1")
+    known = recipe.task == "restoration" or recipe.loss in KINDS  # of a restoration sums, too
+    demand(known, f"loss {recipe.loss!r} came, expected one of {', '.join(KINDS)}")
     for phase in (*recipe.phases, recipe.scratch):
         optimiser.check(recipe, phase)
     several = recipe.ensemble == "none" or len(recipe.models) > 1
@@ -159,15 +162,8 @@ def _check_imaged(recipe: Recipe, demand) -> None:
         demand(came == usual, f"--{name} {came} came for a {task}, which has none: leave it out")
     for name in ("place", "test_index", "covariates", "mosaic", "metadata", "study"):
         demand(not getattr(recipe.data, name), f"--data.{name} came for a {task}, which has none: leave it out")
-    patches, overlap = _windows(recipe)
+    overlap = (recipe.mask if task == "segmentation" else recipe.restoration).overlap
     demand(0 <= overlap < 1, f"an overlap of {overlap} came, expected a part of 1 below 1")
-    planes = isinstance(recipe.size, tuple) and recipe.size[0] == 1
-    demand(not planes or patches, f"--size {recipe.size} are single planes of volumes: pass --mask.patches, too")
-
-
-def _windows(recipe: Recipe) -> tuple[int, float]:
-    options = recipe.mask if recipe.task == "segmentation" else recipe.restoration
-    return options.patches, options.overlap
 
 
 def _check_masks(recipe: Recipe, demand) -> None:
@@ -180,6 +176,8 @@ def _check_masks(recipe: Recipe, demand) -> None:
     demand(
         mask.patches >= 0, f"--mask.patches {mask.patches} came, expected a number of windows, or 0 for whole images"
     )
+    planes = isinstance(recipe.size, tuple) and recipe.size[0] == 1
+    demand(not planes or mask.patches, f"--size {recipe.size} are single planes of volumes: pass --mask.patches, too")
     demand(0 <= mask.foreground <= 1, f"--mask.foreground {mask.foreground} came, expected a part of 1")
     demand(all(each > 0 for each in mask.border), f"--mask.border {mask.border} came, expected w0 and sigma above 0")
     graph = mask.refine == "graph_cut" and mask.inside
@@ -202,10 +200,14 @@ def _check_restoration(recipe: Recipe, demand) -> None:
     )
     demand(len(recipe.data.mask) <= 1, "a restoration takes one mask beside its target: name one column")
     demand(how.patches > 0, f"--restoration.patches {how.patches} came, expected a number of windows above 0")
+    oblong = isinstance(recipe.size, tuple) and recipe.size[1] != recipe.size[2]
+    demand(not (how.turns and oblong), f"--size {recipe.size} came with quarter turns: pass --restoration.turns False")
     demand(0 < how.dose < 1, f"--restoration.dose {how.dose} came, expected a part of the dose between 0 and 1")
     readings.check_dose((readings.PHOTONS if how.photons is None else how.photons) * how.dose, how.electronic)
     views = how.keep >= 1 and how.views >= how.keep
     demand(views, f"every {how.keep}th of {how.views} views came, expected 1 or more, of at least as many")
+    if how.simulate == "sparse_view":
+        sparse_view.every(standard((2, 2), 1.0, how.views), how.keep)  # whether they cover the half circle
     demand(recipe.augment == Augment(), "--augment came for a restoration, whose noise it would blur: leave it out")
     spacing = recipe.spacing_mm is None
     demand(spacing, "--spacing_mm came for a restoration, which works on the image's own pixels: leave it out")

@@ -24,6 +24,7 @@ from radzoo.images.dicom import compressed, frames, header
 from radzoo.images.written import derivation, grid, levels
 
 NEEDED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID", "FrameOfReferenceUID")
+OF_OTHER_LEVELS = ("PixelValueTransformationSequence", "ModalityLUTSequence", "RealWorldValueMappingSequence")
 KINDS = ("CT", "MR")  # of images whose values radzoo reads as they are stored, but for a rescale
 
 
@@ -123,16 +124,15 @@ def _pixels(plane: np.ndarray, source: np.ndarray, kept: levels.Levels, nothing,
 
 def _rescale(data: pydicom.Dataset, kept: levels.Levels) -> None:
     """The new levels of all pixels, where the object keeps its own."""
+    groups = [*data.get("SharedFunctionalGroupsSequence", ()), *data.get("PerFrameFunctionalGroupsSequence", ())]
+    for each in (data, *groups):
+        for keyword in OF_OTHER_LEVELS:
+            if keyword in each:
+                del each[keyword]
     holder = data
     if "SharedFunctionalGroupsSequence" in data:
-        shared = data.SharedFunctionalGroupsSequence[0]
-        for group in (shared, *data.get("PerFrameFunctionalGroupsSequence", ())):
-            if "PixelValueTransformationSequence" in group:
-                del group.PixelValueTransformationSequence
         holder = pydicom.Dataset()
-        shared.PixelValueTransformationSequence = [holder]
-    if "ModalityLUTSequence" in data:
-        del data.ModalityLUTSequence
+        data.SharedFunctionalGroupsSequence[0].PixelValueTransformationSequence = [holder]
     holder.RescaleSlope, holder.RescaleIntercept = f"{kept.slope:.6g}", f"{kept.intercept:.6g}"
     holder.RescaleType = "HU" if data.Modality == "CT" else "US"
 

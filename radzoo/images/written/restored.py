@@ -26,7 +26,9 @@ def kind_of(source: str | os.PathLike, volume: bool) -> str:
     """
     if not volume:
         return "png"
-    return "dicom" if grid.format_of(paths.separated(source)[0]) == "dicom" else "nifti"
+    source = paths.separated(source)[0]
+    with _named(source):
+        return "dicom" if grid.format_of(source) == "dicom" else "nifti"
 
 
 def target(source: str | os.PathLike, folder, kind: str) -> Path:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from radzoo.errors import BadInput
 from radzoo.metrics import Window, body_mask
 from radzoo.report import figures
 from radzoo.report.restoration import looking, rims
@@ -76,15 +77,23 @@ def _drawn(run, pictures) -> dict:
         wanted, ways, spacing, labels = pictures(row)
         order = [run.best["name"], *(each["name"] for each in (*run.classical, *run.trained) if each is not run.best)]
         images = {named(run.metrics, name): ways[name] for name in order}
-        body = body_mask(wanted) if ct else np.ones(wanted.shape, bool)
+        body = _shown(wanted) if ct else np.ones(wanted.shape, bool)
         drawn = looking.draw(
             run.folder / "figures", row, ways.get(NOISY), images, wanted, spacing, body=body, windows=shown,
             unit=run.unit, came=came(run.metrics),
         )  # fmt: skip
         found[title] = {"row": row, "drawn": drawn}
-        if rim is None and labels is not None:
+        if rim is None and labels is not None and run.inserts is not None:
             rim = rims.draw(run, row, {each["name"]: ways[each["name"]] for each in run.rows}, labels, spacing)
     return {"cases": found, "rim": rim}
+
+
+def _shown(wanted: np.ndarray) -> np.ndarray:
+    """The body, or all of an image that shows none."""
+    try:
+        return body_mask(wanted)
+    except BadInput:
+        return np.ones(wanted.shape, bool)
 
 
 def table(run) -> dict:

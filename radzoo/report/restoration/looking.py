@@ -69,6 +69,11 @@ def plane_of(wanted, body, window: Window) -> int | None:
     return int(((wanted >= low) & (wanted <= high) & body).sum((1, 2)).argmax())
 
 
+def side_of(shape, width: int) -> int:
+    """Of the enlarged square, which lies in the plane even where that is a strip."""
+    return min(max(8, width // INSET), *shape)
+
+
 def inset(wanted, body, window: Window, side: int) -> tuple[int, int]:
     """The upper left corner of the square of `side` pixels, well inside the body, that has most edges in the window.
 
@@ -85,7 +90,7 @@ def _sheet(path, images: dict, body, spacing, window, first, unit):
     """All panels of one window; `first` is the title of the image as it came, if there is one."""
     images, body = _isotropic(images, body, spacing)
     top, left, height, width = _box(body)
-    side = max(8, width // INSET)
+    side = side_of(body.shape, width)
     y, x = inset(images[WANTED], body, window, side)
     tall = round(SIDE * height / width)
     crops = {name: image[top : top + height, left : left + width] for name, image in images.items()}

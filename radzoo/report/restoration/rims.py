@@ -20,6 +20,8 @@ def draw(run, row: int, ways: dict, labels, spacing_mm) -> dict | None:
     """
     lines = run.inserts[run.inserts["row"] == row]
     names = list(dict.fromkeys(lines["insert"]))
+    if not names:  # of touching organs there are none
+        return None
     found = {
         way: dict(zip(names, measure_inserts(image, labels, range(1, int(labels.max()) + 1), spacing_mm), strict=True))
         for way, image in ways.items()

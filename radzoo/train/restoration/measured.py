@@ -119,7 +119,7 @@ def _images(index: Index, view: View, ways: dict[str, dict[int, Outcome]], scale
         key, row = view.keys[position], int(index.table["row"].iloc[position])
         named = {"case": row, "patient": index.table["patient"].iloc[position]}
         wanted = scale(grey(view.pairs.target(key)))
-        body, labels = (body_mask(wanted) if ct else None), view.pairs.labels(key)
+        body, labels = (_body(wanted) if ct else None), view.pairs.labels(key)
         spacing = view.pairs.facts(key)["spacing_mm"] or (1.0,) * wanted.ndim
         found = {"cases": [], "tissues": [], "noise": [], "inserts": []}
         for way, places in ways.items():
@@ -135,11 +135,27 @@ def _images(index: Index, view: View, ways: dict[str, dict[int, Outcome]], scale
                 noise = repeat_noise(image, scale(read_restored(places[fold].place, row, again=True)))
                 found["noise"] += [told | each for each in _spectrum(noise, spacing, body)]
             if labels is not None:
-                count = int(labels.max())
-                names = [*inserts[:count], *(str(each) for each in range(len(inserts) + 1, count + 1))]
-                rims = measure_inserts(image, labels, names, spacing)
-                found["inserts"] += [told | {k: v for k, v in each.items() if k != "edge"} for each in rims]
+                found["inserts"] += [told | each for each in _inserts(image, labels, inserts, spacing)]
         yield found
+
+
+def _body(wanted: np.ndarray) -> np.ndarray | None:
+    """None of an image that shows none, such as a crop of lung: what is measured in the body is not known there."""
+    try:
+        return body_mask(wanted)
+    except BadInput:
+        return None
+
+
+def _inserts(image: np.ndarray, labels: np.ndarray, known: tuple[str, ...], spacing) -> list[dict]:
+    """Rows of `measure_inserts`; none where labels are organs that touch, whose contrast has no background."""
+    count = int(labels.max())
+    names = [*known[:count], *(str(each) for each in range(len(known) + 1, count + 1))]
+    try:
+        rims = measure_inserts(image, labels, names, spacing)
+    except BadInput:
+        return []
+    return [{name: value for name, value in each.items() if name != "edge"} for each in rims]
 
 
 def _spectrum(noise: np.ndarray, spacing, body) -> list[dict]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from radzoo.data import Index, aligned, assign_splits, read_index
 from radzoo.data.pairs import Pairs
 from radzoo.data.patches import Window
 from radzoo.data.worse import worse
+from radzoo.errors import BadInput
 from radzoo.heads import create_reported
 from radzoo.images import Input
 from radzoo.losses import restoration_loss
@@ -42,7 +44,11 @@ def prepared(recipe: Recipe) -> tuple[Index, dict[str, View]]:
     masks = index.table["mask"] if "mask" in index.table else [""] * len(index.table)
     specs, windows, views = {}, {}, {}
     for model in recipe.models:  # before minutes of simulation
-        specs[model] = _own_scale(spec_of(recipe, model), recipe.weights)
+        specs[model] = spec_of(recipe, model)
+        if not recipe.weights:
+            specs[model] = _own_scale(specs[model])
+        if made_worse and isinstance(specs[model].window, str):
+            raise BadInput("a scan is simulated in HU: pass --window CENTER WIDTH, such as 1024 4096")
         with precision(recipe):
             made, _ = network(recipe, model, specs[model], recipe.weights)
         windows[model] = window_of(made, specs[model])
@@ -58,10 +64,19 @@ def prepared(recipe: Recipe) -> tuple[Index, dict[str, View]]:
     return dataclasses.replace(index, notes=tuple(notes)), views
 
 
-def _own_scale(spec: Input, tag: str | None) -> Input:
+def of_way(view: View, way: str) -> View:
+    """The view of a network with random weights, beside one with weights whose normalisation is no concern of it."""
+    if way != "scratch":
+        return view
+    spec, pairs = _own_scale(view.spec), copy.copy(view.pairs)
+    pairs.spec = spec
+    return dataclasses.replace(view, spec=spec, pairs=pairs)
+
+
+def _own_scale(spec: Input) -> Input:
     """Without weights, which have their own, the image in 0..1 as its target is: a residual network adds to it."""
     channels = spec.shape[-1]
-    return spec if tag else dataclasses.replace(spec, mean=(0.0,) * channels, std=(1.0,) * channels, scale=1.0)
+    return dataclasses.replace(spec, mean=(0.0,) * channels, std=(1.0,) * channels, scale=1.0, order="rgb")
 
 
 def network(recipe: Recipe, model: str, spec: Input, tag: str | None) -> tuple:
