@@ -11,11 +11,11 @@ import numpy as np
 MU_WATER = 0.0192
 
 
-def of_hu(hu: np.ndarray, mu_water: float = MU_WATER) -> np.ndarray:
+def of_hu(hu: np.ndarray) -> np.ndarray:
     """Attenuation in 1/mm, float32 of the same shape; what is darker than air (-1000), as padding is, counts as air."""
-    return np.maximum(np.asarray(hu, "float32") / 1000 + 1, 0) * np.float32(mu_water)
+    return np.maximum(np.asarray(hu, "float32") / 1000 + 1, 0) * np.float32(MU_WATER)
 
 
-def to_hu(mu: np.ndarray, mu_water: float = MU_WATER) -> np.ndarray:
+def to_hu(mu: np.ndarray) -> np.ndarray:
     """HU of attenuation in 1/mm, float32 of the same shape; noise may lie below air and stays there."""
-    return (np.asarray(mu, "float32") / np.float32(mu_water) - 1) * 1000
+    return (np.asarray(mu, "float32") / np.float32(MU_WATER) - 1) * 1000
