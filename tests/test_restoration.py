@@ -210,7 +210,7 @@ def test_a_volume_comes_back_in_hu_where_it_was(scans, scan_run, tmp_path):
         ({"ways": ("features",)}, "fixed features make no restoration"),
         ({"loss": "dice"}, "loss 'dice' came, expected mse"),
         ({"loss": "mse + perceptual:vgg19.nowhere"}, "vgg19.nowhere"),
-        ({"task": "segmentation"}, "targets came for task 'segmentation'"),
+        ({"task": "segmentation", "loss": "dice"}, "targets came for task 'segmentation'"),
         (
             {"restoration": Restoration(window=(0.0, 1.0), simulate="low_dose"), "data": {"target": None}},
             "have their window",
