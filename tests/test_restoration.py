@@ -405,7 +405,7 @@ def test_a_perceptual_loss_is_learnt(images, flat_run, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("task", ["auto", "segmentation"])
 def test_a_slip_in_a_loss_is_said_before_images_are_read(task):
-    recipe = replace(VOLUME, task=task, loss="foo", restoration=Restoration(), data=Data(index="nowhere.csv"))
+    recipe = replace(FLAT, task=task, loss="foo", restoration=Restoration(), data=Data(index="nowhere.csv"))
     with pytest.raises(BadInput, match="loss 'foo' came, expected one of crossentropy, focal"):
         resolved(recipe, {})
 

@@ -103,8 +103,6 @@ def _check_options(recipe: Recipe) -> None:
     demand(recipe.repeats >= 1 and recipe.views >= 1, "repeats and views must be at least 1")
     demand(0 <= recipe.dropout < 1, f"dropout {recipe.dropout} came, expected a part of 1, from 0 to below 1")
     demand(0 <= recipe.label_smoothing < 1, f"label_smoothing {recipe.label_smoothing} came, expected 0 to below 1")
-    known = recipe.task == "restoration" or recipe.loss in KINDS  # of a restoration sums, too
-    demand(known, f"loss {recipe.loss!r} came, expected one of {', '.join(KINDS)}")
     for phase in (*recipe.phases, recipe.scratch):
         optimiser.check(recipe, phase)
     several = recipe.ensemble == "none" or len(recipe.models) > 1
@@ -130,6 +128,8 @@ def _check_options(recipe: Recipe) -> None:
         _check_imaged(recipe, demand)
     _check_masks(recipe, demand)
     _check_restoration(recipe, demand)
+    known = recipe.task == "restoration" or recipe.loss in KINDS  # of a restoration sums, too
+    demand(known, f"loss {recipe.loss!r} came, expected one of {', '.join(KINDS)}")
 
 
 def _check_places(recipe: Recipe, demand) -> None:
