@@ -24,8 +24,8 @@ RECIPE = Recipe(
     window=(1024.0, 4096.0),
     task="restoration",
     data=Data(index="phantom:low_dose_ct", image="image", mask="mask", patient="patient_id", split=(0.45, 0.1, 0.45)),
-    restoration=Restoration(simulate="low_dose", dose=0.25, patches=32),
+    restoration=Restoration(simulate="low_dose", dose=0.25, patches=32, turns=False),
     loss="mse",
-    scratch=Phase(epochs=12, learning_rate=2e-4, schedule="cosine", warmup=1, patience=12),
+    scratch=Phase(epochs=12, learning_rate=1e-3, schedule="cosine", warmup=1, patience=12),
     batch=8,
 )
