@@ -401,6 +401,8 @@ def test_a_perceptual_loss_is_learnt(images, flat_run, tmp_path, monkeypatch):
         for run in (found, flat_run)
     )
     assert first > 1.01 * plain
+    began = json.loads((found.folder / "environment.json").read_text())["began_with"]["weights"]
+    assert list(began) == ["vgg_tiny.tests"]
 
 
 @pytest.mark.parametrize("task", ["auto", "segmentation"])

@@ -13,6 +13,7 @@ from radzoo.data import Index
 from radzoo.data.datasets.names import called
 from radzoo.data.patches import Window
 from radzoo.errors import BadInput
+from radzoo.losses.restoration import parsed
 from radzoo.recipe import Recipe
 from radzoo.train.fit import HISTORY
 from radzoo.train.folder import read_csv, read_json
@@ -31,6 +32,8 @@ def check_sizes(model: str, window: Window) -> None:
 def began_with(recipe: Recipe) -> dict:
     """Hashes of the weights that a run depends on, besides its images."""
     found = {model: weights.find(recipe.weights, model) for model in recipe.models if recipe.weights}
+    if recipe.task == "restoration":  # perceptual losses see through ready weights, too
+        found |= {name: weights.find(name) for _, _, name in parsed(recipe.loss) if name}
     return {"weights": {model: weights.file_hash(weights.resolve(each)[0]) for model, each in found.items()}}
 
 
