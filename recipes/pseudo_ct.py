@@ -24,7 +24,7 @@ RECIPE = Recipe(
     data=Data(
         index="phantom:pseudo_ct", image="input", target="target", patient="patient_id", split=(0.45, 0.1, 0.45)
     ),
-    restoration=Restoration(window=(1024.0, 4096.0), patches=4, overlap=0.5, turns=False),
+    restoration=Restoration(window=(1024.0, 4096.0), patches=16, overlap=0.5, turns=False),
     loss="l1 + gradient + laplacian",
     scratch=Phase(epochs=20, learning_rate=2e-3, schedule="cosine", warmup=1, patience=20),
     batch=4,

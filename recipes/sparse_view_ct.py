@@ -19,7 +19,7 @@ RECIPE = Recipe(
     window=(1024.0, 4096.0),
     task="restoration",
     data=Data(index="phantom:sparse_view_ct", image="image", patient="patient_id", split=(0.45, 0.1, 0.45)),
-    restoration=Restoration(simulate="sparse_view", views=1000, keep=20, patches=8, overlap=0.5),
+    restoration=Restoration(simulate="sparse_view", views=1000, keep=20, patches=32, overlap=0.5),
     loss="mse",
     scratch=Phase(epochs=20, learning_rate=1e-3, schedule="cosine", warmup=1, patience=20),
     batch=4,
