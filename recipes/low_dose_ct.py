@@ -6,8 +6,8 @@ says what was learnt of that noise and nothing of a scanner's. Beside it stand t
 total variation. Other networks go by name: `--models rednet10`, `ldct_cnn` (Chen, BOE 2017), `conv_autoencoder`
 (Nishio, a reconstruction).
 
-Expect   a quarter of the assumed photons, learnt from one patient with CT and tested on another (n = 1): error in the soft
-         tissue window 13.7 HU; the noisy image 22.4, non-local means 16.4, total variation 14.8 (recipes/RESULTS.md)
+Expect   a quarter of the assumed photons, learnt from one patient with CT and tested on another (n = 1): error in the
+         soft tissue window 13.7 HU; the noisy image 22.4, non-local means 16.4, total variation 14.8 (recipes/RESULTS.md)
 
 Run      radzoo run low_dose_ct
          radzoo run low_dose_ct --data.index INDEX.csv --data.patient patient_id --data.mask
