@@ -4,8 +4,8 @@ The paper's pairs are scans of a chest phantom at 300 and 10 mA; here photons ar
 layers of its auto-encoder could not be read: `radzoo describe conv_autoencoder` says what stands in their place.
 
 Expect   a tenth of the assumed photons, learnt from one patient with CT and tested on another (n = 1): error in the
-         soft tissue window 18.2 HU by RED-CNN, 42.1 by the auto-encoder, which blurs; the noisy image 39.6, non-local means
-         23.9, total variation 21.8 (recipes/RESULTS.md)
+         soft tissue window 18.2 HU by RED-CNN, 42.1 by the auto-encoder, which blurs; the noisy image 39.6, non-local
+         means 23.9, total variation 21.8 (recipes/RESULTS.md)
 
 Run      radzoo run ultra_low_dose_ct
          radzoo run ultra_low_dose_ct --data.index INDEX.csv --data.patient patient_id --data.mask
