@@ -1,15 +1,13 @@
 """CT of the head from MR, as attenuation correction and radiotherapy need it (Leynes, J. Nuclear Medicine 2018).
 
 A 3-D U-Net with a linear end and the paper's kind of loss: absolute error, and differences of gradients and Laplacians.
-The paper sees ZTE and Dixon images, the phantom has T1 alone; its target is in HU. Discrete classes instead (air, soft
-tissue, bone; Liu, Radiology 2018) are a segmentation of planes, the last command.
+The paper sees ZTE and Dixon images, the phantom has T1 alone; its target is in HU. Classes instead of HU are another
+recipe, `pseudo_ct_tissues`.
 
 Expect   no number yet: nobody has run it to its end
 
 Run      radzoo run pseudo_ct
          radzoo run pseudo_ct --data.index PAIRS.csv --data.image zte fat water --channels phases --data.target ct
-         radzoo run pseudo_ct --task segmentation --models segnet_basic --size 1 64 64 --data.target None
-         --data.mask mask --data.classes soft bone --loss dice_crossentropy --mask.patches 8
 """
 
 from radzoo import Data, Phase, Recipe, Restoration

@@ -20,6 +20,7 @@ NAMES = [name for name in recipe_names() if read_recipe(name)[0].task == "segmen
 TINY = {  # networks with the same parts
     "unet_small": "unet_tiny", "unet_same_small": "unet_same_tiny", "unet3d_small": "unet3d_tiny",
     "vnet_small": "vnet_tiny", "liver3d_cnn": "liver3d_tiny", "mobilenet_v2_035": "mobilenet_v2_tiny",
+    "segnet_basic": "segnet_basic_tiny",
 }  # fmt: skip
 SIZES = {2: 48, 3: (16, 24, 24)}
 PATIENTS = 10
@@ -43,7 +44,7 @@ def sets(tmp_path_factory):
 def test_the_recipes_of_the_papers_are_there():
     assert set(NAMES) == {
         "em_membranes", "chest_organs", "nuclei", "hippocampus", "liver_cascade", "liver_graph_cut", "prostate_vnet",
-        "ms_lesions",
+        "ms_lesions", "pseudo_ct_tissues",
     }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from radzoo.losses import KINDS, loss_for
 from radzoo.metrics import read_rule
 from radzoo.physics import readings, sparse_view
 from radzoo.physics.geometry import standard
-from radzoo.recipe import Augment, Mask, Recipe
+from radzoo.recipe import Augment, Mask, Recipe, Restoration
 from radzoo.train import optimiser
 from radzoo.train.ensembles import MOST
 
@@ -190,8 +190,8 @@ def _check_restoration(recipe: Recipe, demand) -> None:
     """What only a restoration has."""
     how, target = recipe.restoration, recipe.data.target
     if recipe.task != "restoration":
-        came = how.simulate != "none" or target
-        demand(not came, f"targets came for task {recipe.task!r}: pass --task restoration, or --data.target None")
+        came = how != Restoration() or target
+        demand(not came, f"targets came for task {recipe.task!r}: pass --task restoration, or leave them out")
         return
     demand(
         (how.simulate == "none") == (target is not None),
