@@ -8,7 +8,7 @@ Deeply-Supervised Nets, AISTATS 2015. https://arxiv.org/abs/1409.5185
 from __future__ import annotations
 
 from radzoo.errors import BadInput
-from radzoo.layers import activate, concat, conv, faint, norm_relu, pick, residual
+from radzoo.layers import FAINT, activate, concat, conv, initializer, norm_relu, pick, residual
 
 WIDTHS = (256, 128, 64, 32, 16)
 AUXILIARY = 2  # outputs of deep supervision beside the main one
@@ -51,7 +51,7 @@ def restorer(features, image, *, name: str, channels: int, decoder=None, added=N
         BadInput: another number of channels than `added` has.
     """
     x = decoded(features, image, name, decoder, finest=image)[-1]
-    y = pick(x, "Conv")(channels, 1, kernel_initializer=faint(), dtype="float32", name="head_logits")(x)
+    y = pick(x, "Conv")(channels, 1, kernel_initializer=initializer(FAINT), dtype="float32", name="head_logits")(x)
     return residual(enlarged(y, image.shape[1:-1], name="head"), "linear", added)
 
 

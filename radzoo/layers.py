@@ -11,6 +11,7 @@ from radzoo.anisotropy import acting, followed
 from radzoo.errors import BadInput
 
 MOMENTUM = 0.9  # of moving statistics; a few hundred images give too few steps for Keras' .99
+FAINT = 0.01  # standard deviation of first kernels, with which a residual network begins close to the image as it came
 
 
 class Features(list):
@@ -218,7 +219,7 @@ def restored(x, channels: int, activation: str | None, kernel: int, *, layer="Co
     """Feature maps to an image: one convolution `head_logits`, then `head`, in float32 under every dtype policy.
 
     Both convolution and sum are float32: bfloat16 has 128 steps between 1/2 and 1, which of 4096 HU are 16 HU each. The
-    first kernel is `faint`: an image spans 0..1, what a usual kernel makes of normalised maps several times that.
+    kernel begins `FAINT`: an image spans 0..1, what a usual one makes of normalised maps several times that.
 
     Args:
         layer: `"Conv"`, or `"Transpose"` for a transposed convolution.
@@ -226,14 +227,9 @@ def restored(x, channels: int, activation: str | None, kernel: int, *, layer="Co
     """
     convolution = getattr(layers, f"Conv{rank(x)}DTranspose") if layer == "Transpose" else pick(x, layer)
     y = convolution(
-        channels, kernel, padding=padding, kernel_initializer=faint(), dtype="float32", name="head_logits"
+        channels, kernel, padding=padding, kernel_initializer=initializer(FAINT), dtype="float32", name="head_logits"
     )  # fmt: skip
     return residual(y(x), activation, image)
-
-
-def faint() -> initializers.Initializer:
-    """What the kernels of RED-CNN and FBPConvNet begin with: a residual network begins with nearly its own image."""
-    return initializers.RandomNormal(stddev=0.01)
 
 
 def residual(x, activation: str | None, image=None, *, subtract=False):

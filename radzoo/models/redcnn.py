@@ -8,11 +8,9 @@ Topology as in https://github.com/SSinyu/RED-CNN and https://github.com/eeulig/l
 paper's, for values that are nowhere negative; `create_model` leaves it out, as ldct-benchmark does.
 """
 
-from radzoo.layers import restored
+from radzoo.layers import FAINT, restored
 from radzoo.models.rednet import contracted, mirrored
 from radzoo.registry import register
-
-INITIAL = 0.01  # standard deviation of the first kernels, so that training begins close to the image as it came
 
 
 @register(
@@ -34,7 +32,7 @@ def redcnn(image, *, depth=5, width=96, kernel=5, prefix=""):
     Returns:
         The last map alone, at stride 1; the image and all maps are among its taps.
     """
-    return contracted(image, depth, width, kernel, "valid", INITIAL, prefix)
+    return contracted(image, depth, width, kernel, "valid", FAINT, prefix)
 
 
 @redcnn.top
@@ -44,6 +42,6 @@ def redcnn_top(features, *, classes=1, activation="relu", kernel=5):
     Args:
         classes: channels of the image, as many as entered.
     """
-    x = mirrored(features, kernel, "valid", INITIAL)
+    x = mirrored(features, kernel, "valid", FAINT)
     image = features.taps["image"]
     return restored(x, classes, activation, kernel, layer="Transpose", padding="valid", image=image)
